@@ -1,0 +1,174 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// Options are what a lane is made with. All are needed but those with a default.
+type Options struct {
+	Name  string // of the sink, as the configuration calls it
+	Sink  Sink
+	Store *Store // where the cursors are kept
+	Log   *slog.Logger
+
+	MaxWait  time.Duration // a block with something in it goes on its way at the latest after this; default 200 ms
+	MaxBatch int           // log bytes gathered in one request; default 1 MiB
+	MaxLine  int           // bytes of the longest body; default 256 KiB
+	MaxRate  int64         // log bytes a second, over all shards; 0 is no limit
+
+	BlockSize int // default 256 KiB
+	Blocks    int // of a shard; default what two requests need, and a few to read into
+	MaxShards int // default 4
+
+	// Beat registers a goroutine of the lane with whoever watches that they all go on; it may be nil.
+	Beat func(name string) *Beat
+}
+
+// A Lane carries the lines of all targets to one sink. It shares nothing with other lanes but the open files.
+type Lane struct {
+	Options
+	intake Intake
+	stats  Stats
+	pace   pace
+	fault  fault
+
+	mu      sync.Mutex // guards what follows: touched when targets come and go and at a scrape, never on a block's way
+	targets []*tracked
+	retired Sums
+	shards  []*shard // changed by Run's goroutine alone; the last one may be on its way out
+}
+
+// withDefaults fills in what was left out.
+func (o Options) withDefaults() Options {
+	o.MaxWait = cmp.Or(o.MaxWait, 200*time.Millisecond)
+	o.MaxBatch = cmp.Or(o.MaxBatch, 1<<20)
+	o.MaxLine = cmp.Or(o.MaxLine, 256<<10)
+	o.BlockSize = cmp.Or(o.BlockSize, 256<<10)
+	o.Blocks = cmp.Or(o.Blocks, batches*(o.MaxBatch+o.BlockSize-1)/o.BlockSize+4)
+	o.MaxShards = cmp.Or(o.MaxShards, 4)
+	if o.Beat == nil {
+		o.Beat = func(string) *Beat { return nil }
+	}
+	return o
+}
+
+// Afford is how many shards so many bytes of memory are enough for: at least one, and at most MaxShards. A shard holds its
+// blocks, with their records, and an encoded body for each of its batches.
+func (o Options) Afford(bytes int) int {
+	o = o.withDefaults()
+	block := o.BlockSize + o.BlockSize/64*int(unsafe.Sizeof(Record{}))
+	shard := o.Blocks*block + batches*o.MaxBatch*3/2
+	return min(max(1, bytes/shard), o.MaxShards)
+}
+
+// NewLane makes a lane; it does nothing before Run.
+func NewLane(o Options) *Lane {
+	return &Lane{Options: o.withDefaults(), pace: pace{rate: o.MaxRate}}
+}
+
+// Name is the sink's name.
+func (l *Lane) Name() string { return l.Options.Name }
+
+// Stats are the lane's own figures.
+func (l *Lane) Stats() *Stats { return &l.stats }
+
+// Run moves lines until ctx ends; then it reads no more, delivers what is in hand until drain ends, saves the cursors
+// and returns.
+func (l *Lane) Run(ctx, drain context.Context, intake Intake) {
+	l.intake = intake
+	var stages, keeper sync.WaitGroup
+	stop := make(chan struct{})
+	keeper.Go(func() { l.keepCursors(stop) })
+	l.supervise(ctx, drain, &stages)
+	stages.Wait()
+	close(stop)
+	keeper.Wait()
+}
+
+// supervise starts shards and gives them up as the load asks, until ctx ends.
+func (l *Lane) supervise(ctx, drain context.Context, stages *sync.WaitGroup) {
+	l.grow(ctx, drain, stages)
+	tick := time.NewTicker(superviseEvery)
+	defer tick.Stop()
+	scale := scaler{most: l.MaxShards}
+	expire := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if n := len(l.shards) - 1; l.shards[n].retire.Load() && isClosed(l.shards[n].ended) {
+			l.mu.Lock()
+			l.shards = l.shards[:n:n]
+			l.mu.Unlock()
+		}
+		switch scale.judge(l.shards, l.stats.Up()) {
+		case more:
+			l.grow(ctx, drain, stages)
+		case fewer:
+			n := len(l.shards) - 1
+			l.shards[n].retire.Store(true)
+			l.intake.Deal(n)
+			l.stats.shards.Store(int64(n))
+			l.shards[n].readerBell.Ring()
+			l.Log.Info("load is low, giving up a shard", "sink", l.Name(), "shards", n)
+		}
+		if expire++; expire >= 10 {
+			expire = 0
+			l.expire(time.Now())
+		}
+	}
+}
+
+const superviseEvery = time.Second
+
+func (l *Lane) grow(ctx, drain context.Context, stages *sync.WaitGroup) {
+	n := len(l.shards)
+	s := newShard(l, n)
+	l.mu.Lock()
+	l.shards = append(l.shards, s)
+	l.mu.Unlock()
+	s.start(ctx, drain, stages)
+	l.intake.Deal(n + 1)
+	l.stats.shards.Store(int64(n + 1))
+	if n > 0 {
+		l.Log.Info("one more shard", "sink", l.Name(), "shards", n+1)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// A pace spreads max_rate over the shards of a lane: each reserves the time that its bytes take.
+type pace struct {
+	rate int64
+	free atomic.Int64 // ns since the epoch when the next byte may go
+}
+
+// reserve returns how long to wait before n bytes may go.
+func (p *pace) reserve(n int, now time.Time) time.Duration {
+	if p.rate <= 0 {
+		return 0
+	}
+	took := int64(float64(n) / float64(p.rate) * float64(time.Second))
+	for {
+		free := p.free.Load()
+		from := max(free, now.UnixNano())
+		if p.free.CompareAndSwap(free, from+took) {
+			return time.Duration(from - now.UnixNano())
+		}
+	}
+}

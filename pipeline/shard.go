@@ -1,0 +1,207 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A shard is three goroutines and the blocks that go round between them:
+//
+//	read ──full──► encode ──outbox──► send
+//	  ▲               ▲                 │
+//	  └─────home──────┼─────────────────┤   blocks, with verdicts
+//	                  └─────empty───────┘   batches
+//
+// Each ring has one goroutine at each end, and room for everything that can be in it.
+type shard struct {
+	lane   *Lane
+	reader Reader
+
+	full   *Ring[*Block] // put by read, taken by encode
+	outbox *Ring[*batch] // put by encode, taken by send
+	empty  *Ring[*batch] // put by send, taken by encode
+	home   *Ring[*Block] // put by send, taken by read
+
+	readerBell, encoderBell, senderBell *Bell
+	readEnded, encodeEnded              atomic.Bool   // no more will come from that stage
+	retire                              atomic.Bool   // the load needs this shard no longer
+	ended                               chan struct{} // closed when read has settled its last block
+
+	ask   atomic.Pointer[cursorCall] // the keeper asks the reading goroutine for its cursors
+	moved atomic.Bool                // some cursor has moved since the keeper asked
+
+	starved, encoding, sending  spent // for the scaler
+	readBeat, encBeat, sendBeat *Beat
+}
+
+// batches is how many requests a shard has room for: one that is sent, one that is filled meanwhile.
+const batches = 2
+
+// A batch is one request on its way, and the blocks that it was made of. Owned by encode, then by send.
+type batch struct {
+	encoder Encoder
+	blocks  []*Block
+	body    []byte
+	raw     int // log bytes in it
+}
+
+// cursorCall is answered by the reading goroutine between two blocks.
+type cursorCall struct {
+	cursors []Cursor
+	done    chan struct{} // closed by the reading goroutine
+}
+
+func newShard(l *Lane, index int) *shard {
+	s := &shard{
+		lane:        l,
+		full:        NewRing[*Block](l.Blocks),
+		home:        NewRing[*Block](l.Blocks),
+		outbox:      NewRing[*batch](batches),
+		empty:       NewRing[*batch](batches),
+		readerBell:  NewBell(),
+		encoderBell: NewBell(),
+		senderBell:  NewBell(),
+		ended:       make(chan struct{}),
+		readBeat:    l.Beat(l.Name() + "/read"),
+		encBeat:     l.Beat(l.Name() + "/encode"),
+		sendBeat:    l.Beat(l.Name() + "/send"),
+	}
+	s.reader = l.intake.Open(index, s.readerBell)
+	return s
+}
+
+func (s *shard) start(ctx, drain context.Context, stages *sync.WaitGroup) {
+	stages.Go(func() { s.read(ctx) })
+	stages.Go(func() { s.encode(drain) })
+	stages.Go(func() { s.send(drain) })
+}
+
+// read fills blocks, sends them on their way and settles those that come home, until ctx ends or the shard is given up
+// and all of its blocks are home.
+func (s *shard) read(ctx context.Context) {
+	r := reading{shard: s}
+	defer s.readBeat.Waiting()
+	for ctx.Err() == nil && !(s.retire.Load() && r.empty()) {
+		s.readBeat.Busy()
+		r.settle()
+		if !r.take() {
+			r.starve(ctx)
+			continue
+		}
+		switch full := s.reader.Fill(r.block); {
+		case full == Full:
+			r.pass(time.Now())
+		default:
+			now := time.Now()
+			if len(r.block.Segments) > 0 && now.Sub(r.passed) >= s.lane.MaxWait {
+				r.pass(now)
+			}
+			r.rest(ctx, now)
+		}
+	}
+	if r.block != nil && len(r.block.Segments) > 0 {
+		r.pass(time.Now())
+	}
+	s.readEnded.Store(true)
+	s.encoderBell.Ring()
+	for r.settle(); r.out > 0; r.settle() {
+		s.readBeat.Waiting()
+		s.readerBell.Wait(r.awake, -1, nil)
+	}
+	close(s.ended)
+}
+
+// reading is what the reading goroutine knows of its blocks.
+type reading struct {
+	*shard
+	block  *Block   // being filled
+	free   []*Block // at home
+	made   int
+	out    int       // under way
+	passed time.Time // when a block last went on its way
+	looked time.Time
+}
+
+func (r *reading) empty() bool {
+	return r.out == 0 && (r.block == nil || len(r.block.Segments) == 0) && r.reader.Targets() == 0
+}
+
+// awake tells whether there is a reason not to sleep.
+func (r *reading) awake() bool {
+	return !r.home.Empty() || r.ask.Load() != nil || r.block != nil && r.reader.Woken()
+}
+
+// settle takes in the blocks that came home and answers the keeper.
+func (r *reading) settle() {
+	for {
+		b, ok := r.home.Take()
+		if !ok {
+			break
+		}
+		r.reader.Settle(b)
+		b.Reset()
+		r.free = append(r.free, b)
+		r.out--
+		r.moved.Store(true)
+	}
+	r.answer()
+}
+
+func (r *reading) answer() {
+	if call := r.ask.Swap(nil); call != nil {
+		call.cursors = r.reader.Cursors(call.cursors)
+		close(call.done)
+	}
+}
+
+// take sees to it that there is a block to fill. Blocks are made as they are needed, so an idle lane has one.
+func (r *reading) take() bool {
+	switch n := len(r.free); {
+	case r.block != nil:
+	case n > 0: // the one that came home last is the one most likely in the processor's cache
+		r.block, r.free = r.free[n-1], r.free[:n-1]
+	case r.made < r.lane.Blocks:
+		r.block = NewBlock(r.lane.BlockSize, r.lane.MaxLine+lineHeader)
+		r.made++
+	}
+	return r.block != nil
+}
+
+// lineHeader is room for what a runtime writes before a body.
+const lineHeader = 4 << 10
+
+func (r *reading) pass(now time.Time) {
+	b := r.block
+	r.block = nil
+	r.out++
+	r.passed = now
+	r.full.Put(b)
+	r.encoderBell.Ring()
+}
+
+// starve waits for a block to come home: the lane's backpressure. The files wait meanwhile.
+func (r *reading) starve(ctx context.Context) {
+	if now := time.Now(); now.Sub(r.looked) >= lookEvery {
+		r.looked = now
+		r.reader.Look()
+	}
+	r.starved.enter()
+	r.readBeat.Waiting()
+	r.readerBell.Wait(r.awake, lookEvery, ctx.Done())
+	r.starved.leave()
+}
+
+const lookEvery = 5 * time.Second
+
+// rest sleeps until the next round is due: busy files are polled once every MaxWait, and a block with something in it
+// is passed on at the end of it. Whoever wakes a target that was idle rings the bell.
+func (r *reading) rest(ctx context.Context, now time.Time) {
+	d := r.reader.Rest(r.lane.MaxWait)
+	if r.block != nil && len(r.block.Segments) > 0 {
+		d = min(d, max(0, r.passed.Add(r.lane.MaxWait).Sub(now)))
+	}
+	r.readBeat.Waiting()
+	r.readerBell.Wait(r.awake, d, ctx.Done())
+}

@@ -1,0 +1,171 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+)
+
+// The file of cursors is JSON for people, one target a line, sorted by key:
+//
+//	{"version":1,"targets":[
+//	{"target":"NS_POD_UID/CONTAINER","generations":[{"id":"0-3f…","name":"0.log","offset":4096}],…},
+//	…
+//	],"crc32c":"89abcdef"}
+//
+// The checksum (Castagnoli) covers every byte before its own key's comma, so a torn or edited file is known for what it
+// is. A reader must take a file whole or not at all.
+type cursorsDoc struct {
+	Version int          `json:"version"`
+	Targets []cursorJSON `json:"targets"`
+	Sum     string       `json:"crc32c"`
+}
+
+type cursorJSON struct {
+	Target      string         `json:"target"`
+	Generations []positionJSON `json:"generations,omitempty"`
+	Parts       []partJSON     `json:"parts,omitempty"`
+	Time        int64          `json:"time,omitempty"`
+	Totals      totalsJSON     `json:"totals"`
+}
+
+type positionJSON struct {
+	ID     string `json:"id"`
+	Name   string `json:"name,omitempty"`
+	Offset int64  `json:"offset"`
+	Done   bool   `json:"done,omitempty"`
+	Skip   bool   `json:"skip,omitempty"`
+}
+
+type partJSON struct {
+	Stream string `json:"stream"`
+	ID     string `json:"id"`
+	Offset int64  `json:"offset"`
+	Length int64  `json:"length"`
+}
+
+type totalsJSON struct {
+	DeliveredLines int64 `json:"delivered_lines"`
+	DeliveredBytes int64 `json:"delivered_bytes"`
+	DroppedLines   int64 `json:"dropped_lines,omitempty"`
+	DroppedBytes   int64 `json:"dropped_bytes,omitempty"`
+	LostBytes      int64 `json:"lost_bytes,omitempty"`
+	Gaps           int64 `json:"gaps,omitempty"`
+}
+
+const cursorsVersion = 1
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func encodeCursor(c Cursor) []byte {
+	line, err := json.Marshal(toJSON(c))
+	if err != nil {
+		panic("pipeline: a cursor that JSON cannot hold: " + err.Error())
+	}
+	return line
+}
+
+func encodeCursors(keys []string, lines map[string][]byte) []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, `{"version":%d,"targets":[`, cursorsVersion)
+	for i, key := range keys {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.WriteByte('\n')
+		out.Write(lines[key])
+	}
+	out.WriteString("\n]")
+	fmt.Fprintf(&out, `,"crc32c":"%08x"}`+"\n", crc32.Checksum(out.Bytes(), castagnoli))
+	return out.Bytes()
+}
+
+const sumLength = len(`,"crc32c":"89abcdef"}` + "\n")
+
+func decodeCursors(data []byte) ([]Cursor, error) {
+	if len(data) < sumLength {
+		return nil, fmt.Errorf("only %d bytes long", len(data))
+	}
+	body := data[:len(data)-sumLength]
+	want := fmt.Sprintf(`,"crc32c":"%08x"}`+"\n", crc32.Checksum(body, castagnoli))
+	if string(data[len(body):]) != want {
+		return nil, errors.New("its checksum does not fit its content")
+	}
+	var doc cursorsDoc
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return nil, err
+	}
+	if doc.Version != cursorsVersion {
+		return nil, fmt.Errorf("version %d; this leatd knows version %d", doc.Version, cursorsVersion)
+	}
+	cursors := make([]Cursor, 0, len(doc.Targets))
+	for _, t := range doc.Targets {
+		c, err := fromJSON(t)
+		if err != nil {
+			return nil, fmt.Errorf("target %q: %w", t.Target, err)
+		}
+		cursors = append(cursors, c)
+	}
+	return cursors, nil
+}
+
+func toJSON(c Cursor) cursorJSON {
+	j := cursorJSON{Target: c.Key, Time: c.Time, Totals: totalsJSON{
+		c.Totals.Delivered.Lines, c.Totals.Delivered.Bytes, c.Totals.Dropped.Lines, c.Totals.Dropped.Bytes,
+		c.Totals.LostBytes, c.Totals.Gaps,
+	}}
+	for _, p := range c.Generations {
+		j.Generations = append(j.Generations, positionJSON{p.ID.String(), p.Name, p.Offset, p.Done, p.Skip})
+	}
+	for _, p := range c.Parts {
+		stream := "stdout"
+		if p.Stderr {
+			stream = "stderr"
+		}
+		j.Parts = append(j.Parts, partJSON{stream, p.ID.String(), p.Offset, p.Length})
+	}
+	return j
+}
+
+func fromJSON(j cursorJSON) (Cursor, error) {
+	t := j.Totals
+	c := Cursor{Key: j.Target, Time: j.Time, Totals: Totals{
+		Delivered: Count{t.DeliveredLines, t.DeliveredBytes}, Dropped: Count{t.DroppedLines, t.DroppedBytes},
+		LostBytes: t.LostBytes, Gaps: t.Gaps,
+	}}
+	for _, p := range j.Generations {
+		id, err := parseGenerationID(p.ID)
+		if err != nil {
+			return Cursor{}, err
+		}
+		if p.Offset < 0 {
+			return Cursor{}, fmt.Errorf("generation %s: offset %d", p.ID, p.Offset)
+		}
+		c.Generations = append(c.Generations, Position{id, p.Name, p.Offset, p.Done, p.Skip})
+	}
+	for _, p := range j.Parts {
+		id, err := parseGenerationID(p.ID)
+		if err != nil {
+			return Cursor{}, err
+		}
+		if p.Offset < 0 || p.Length <= 0 {
+			return Cursor{}, fmt.Errorf("part of %s: offset %d, length %d", p.ID, p.Offset, p.Length)
+		}
+		c.Parts = append(c.Parts, Part{p.Stream == "stderr", id, p.Offset, p.Length})
+	}
+	return c, nil
+}
+
+func parseGenerationID(s string) (GenerationID, error) {
+	restart, hash, ok := strings.Cut(s, "-")
+	n, err := strconv.Atoi(restart)
+	h, err2 := strconv.ParseUint(hash, 16, 64)
+	if !ok || err != nil || err2 != nil || len(hash) != 16 {
+		return GenerationID{}, fmt.Errorf("generation %q is not RESTART-HASH", s)
+	}
+	return GenerationID{n, h}, nil
+}
