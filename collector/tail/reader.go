@@ -1,0 +1,237 @@
+package tail
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/leatd/leat/pipeline"
+)
+
+// A Reader fills the blocks of one shard from the sources that it owns. All of it belongs to the shard's reading
+// goroutine, but for the inbox.
+//
+// Sources that may have data are busy and are read in turn, one read(2) of a block's worth at most each; they are polled
+// once per round, which the shard paces. A source that stays quiet is parked: it leaves the list, and a write to its
+// file brings it back through the inbox.
+type Reader struct {
+	lane  *Lane
+	index int
+	bell  *pipeline.Bell
+
+	inboxMu sync.Mutex // taken when a source wakes, comes or goes
+	inbox   []*source
+	woken   atomic.Bool
+
+	sources []*source // all that it owns
+	busy    []*source
+	next    int // the turn in busy
+	deal    uint64
+	gone    []pipeline.Cursor // of sources that ended, until the saver has asked
+
+	clock   clock
+	line    line
+	now     time.Time // of the present Fill: one clock call for many reads
+	walked  time.Time
+	round   uint64 // counts blocks, so that an open line knows whether its parts lie in the present one
+	scratch []byte // for parts that have to be read again
+}
+
+const (
+	// quietFor is how long a file is polled after its last growth before it is parked, and how long a file that has a
+	// writer who doesn't write is waited for when it has a successor.
+	quietFor = 5 * time.Second
+	// walkEvery is how often parked files are looked at all the same: events that overflow are lost.
+	walkEvery = 10 * time.Second
+	// checkEvery is how often a polled file that doesn't grow is asked whether it has shrunk.
+	checkEvery = time.Second
+	// minRoom is the least room in a block that is worth a read.
+	minRoom = 4 << 10
+)
+
+func newReader(l *Lane, index int, bell *pipeline.Bell) *Reader {
+	return &Reader{lane: l, index: index, bell: bell, walked: time.Now()}
+}
+
+// wake puts a source into the inbox. Anybody may call it who holds Lane.mu.
+func (r *Reader) wake(src *source) {
+	r.inboxMu.Lock()
+	if !src.woken {
+		src.woken = true
+		r.inbox = append(r.inbox, src)
+	}
+	r.inboxMu.Unlock()
+	r.woken.Store(true)
+	r.bell.Ring()
+}
+
+// Woken tells whether a source waits in the inbox.
+func (r *Reader) Woken() bool { return r.woken.Load() || r.deal != r.lane.deals.Load() }
+
+// Targets is how many sources the reader owns, and how many ended ones the saver has not heard of.
+func (r *Reader) Targets() int {
+	r.open()
+	r.redeal()
+	return len(r.sources) + len(r.gone)
+}
+
+// Fill reads from the busy sources in turn until the block is full or there is no more.
+func (r *Reader) Fill(b *pipeline.Block) pipeline.Fullness {
+	r.now = time.Now()
+	if len(b.Segments) == 0 {
+		r.round++
+	}
+	r.open()
+	r.redeal()
+	if r.now.Sub(r.walked) >= walkEvery {
+		r.walk()
+	}
+	for dry := 0; dry < len(r.busy); {
+		if r.next >= len(r.busy) {
+			r.next = 0
+		}
+		src := r.busy[r.next]
+		switch r.turn(b, src) {
+		case turnMore:
+			dry = 0
+			r.next++
+		case turnDry:
+			dry++
+			r.next++
+		case turnFull:
+			r.next++
+			return pipeline.Full
+		case turnIdle:
+			src.busy = false
+			r.busy = slices.Delete(r.busy, r.next, r.next+1)
+		}
+	}
+	return pipeline.Dry
+}
+
+// Rest is how long to sleep if nobody rings.
+func (r *Reader) Rest(poll time.Duration) time.Duration {
+	if len(r.busy) > 0 {
+		return poll
+	}
+	return max(0, r.walked.Add(walkEvery).Sub(r.now))
+}
+
+// Look refreshes the unread bytes while the lane has no block to read into.
+func (r *Reader) Look() {
+	r.now = time.Now()
+	r.open()
+	for _, src := range r.busy {
+		src.sync(r.now)
+		for _, g := range src.gens {
+			if !g.released && !g.dead {
+				g.size = max(g.read, g.file.size())
+			}
+		}
+		src.publishUnread(r.now)
+	}
+}
+
+// Cursors appends what has moved since the last call.
+func (r *Reader) Cursors(dst []pipeline.Cursor) []pipeline.Cursor {
+	for _, src := range r.sources {
+		if src.moved {
+			src.moved = false
+			dst = append(dst, src.cursor())
+		}
+	}
+	dst = append(dst, r.gone...)
+	r.gone = nil
+	return dst
+}
+
+// open takes in what the inbox holds: sources that are new here, and sources with news.
+func (r *Reader) open() {
+	if !r.woken.Load() {
+		return
+	}
+	r.woken.Store(false)
+	r.inboxMu.Lock()
+	in := r.inbox
+	r.inbox = nil
+	for _, src := range in {
+		src.woken = false
+	}
+	r.inboxMu.Unlock()
+	for _, src := range in {
+		if !r.owns(src) {
+			continue // it has gone on to another reader, or ended
+		}
+		if !slices.Contains(r.sources, src) {
+			r.sources = append(r.sources, src)
+		}
+		src.unpark()
+		r.poll(src)
+	}
+}
+
+func (r *Reader) owns(src *source) bool {
+	r.lane.mu.Lock()
+	defer r.lane.mu.Unlock()
+	return src.owner == r
+}
+
+// poll makes a source busy.
+func (r *Reader) poll(src *source) {
+	if !src.busy {
+		src.busy = true
+		r.busy = append(r.busy, src)
+	}
+}
+
+// walk makes every parked source busy for a moment: a turn tells whether an event was missed.
+func (r *Reader) walk() {
+	r.walked = r.now
+	for _, src := range r.sources {
+		if g, _ := src.current(); !src.busy && (src.parked == nil || g == nil || src.parked.size() != g.read || src.version != src.log.version.Load()) {
+			src.unpark()
+			r.poll(src)
+		}
+	}
+}
+
+// redeal hands over the sources that belong to another reader since the last deal. Those with something under way are
+// not read until it is home, and move then.
+func (r *Reader) redeal() {
+	deals := r.lane.deals.Load()
+	if r.deal == deals {
+		return
+	}
+	r.lane.mu.Lock()
+	defer r.lane.mu.Unlock()
+	waiting := false
+	r.sources = slices.DeleteFunc(r.sources, func(src *source) bool {
+		to := r.lane.dealt(src)
+		switch {
+		case to == r:
+			return false
+		case src.underway > 0:
+			waiting = true
+			return false
+		}
+		src.unpark()
+		src.busy = false
+		r.busy = slices.DeleteFunc(r.busy, func(s *source) bool { return s == src })
+		r.lane.give(src, to)
+		return true
+	})
+	if !waiting {
+		r.deal = deals
+	}
+}
+
+// leaving tells that a source waits to be handed over.
+func (r *Reader) leaving(src *source) bool {
+	if r.deal == r.lane.deals.Load() {
+		return false
+	}
+	r.lane.mu.Lock()
+	defer r.lane.mu.Unlock()
+	return r.lane.dealt(src) != r
+}

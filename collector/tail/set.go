@@ -1,0 +1,298 @@
+package tail
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"math"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/leatd/leat/pipeline"
+)
+
+// A Set holds the logs that discovery has found, with their files open, for all lanes. Files are opened here and at
+// once, so that one which is deleted a moment later is read all the same.
+type Set struct {
+	opts   Options
+	parker *parker
+
+	mu    sync.Mutex // discovery and lanes meet here when files come and go
+	logs  map[string]*log
+	lanes []*Lane
+	seq   int
+	ready bool
+	retry map[*log]bool     // logs with a file that could not be opened
+	said  map[string]string // complaints made, by path
+}
+
+// Options are what all lanes read with.
+type Options struct {
+	MaxLine int // bytes of the longest body that is kept whole
+
+	// Start is where to begin in files that are there when a sink runs for the first time.
+	Start       Start
+	StartMaxAge time.Duration // files that were last written before that are not read then; 0 is no limit
+
+	Log *slog.Logger
+}
+
+// Start says where to begin in files that were there first.
+type Start uint8
+
+const (
+	Beginning Start = iota
+	End
+)
+
+// A log is a target and its files, oldest first. The list is replaced, never changed, so lanes read it without a lock.
+type log struct {
+	target  *pipeline.Target
+	files   atomic.Pointer[[]*file]
+	version atomic.Uint64 // counts the replacements
+	gone    atomic.Bool   // its folder is gone: nothing will be added
+
+	found []pipeline.LogFile // as discovery said last; guarded by Set.mu
+}
+
+// NewSet makes an empty set.
+func NewSet(o Options) *Set {
+	return &Set{
+		opts:   o,
+		parker: newParker(o.Log),
+		logs:   make(map[string]*log),
+		retry:  make(map[*log]bool),
+		said:   make(map[string]string),
+	}
+}
+
+// Sync says which files a target has now. Discovery calls it after each change of a folder, and with the same slice as
+// before when it has looked and nothing has changed.
+func (s *Set) Sync(t *pipeline.Target, found []pipeline.LogFile) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.logs[t.Key]
+	if l == nil {
+		l = &log{target: t}
+		l.files.Store(&[]*file{})
+		s.logs[t.Key] = l
+	}
+	if !l.gone.Load() && sameSlice(l.found, found) && !s.retry[l] {
+		return // nothing happened in the folder
+	}
+	l.gone.Store(false)
+	l.found = found
+	s.open(l)
+}
+
+func sameSlice(a, b []pipeline.LogFile) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
+}
+
+// Gone says that a target's folder is gone. What is held open is read to its end.
+func (s *Set) Gone(t *pipeline.Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.logs[t.Key]; l != nil {
+		l.found = nil
+		l.gone.Store(true)
+		s.open(l)
+	}
+}
+
+// Ready says that discovery has seen the node once: from now on, a file that appears is new and is read from its start.
+func (s *Set) Ready() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = true
+	for _, l := range s.logs {
+		s.tell(l)
+	}
+}
+
+// retryEvery is how often a file is tried again that could not be opened.
+const retryEvery = 10 * time.Second
+
+// Run tries again what could not be opened, until ctx ends.
+func (s *Set) Run(ctx context.Context) {
+	tick := time.NewTicker(retryEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.mu.Lock()
+		for l := range maps.Clone(s.retry) {
+			s.open(l)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// open brings a log's list of open files up to what discovery found.
+func (s *Set) open(l *log) {
+	delete(s.retry, l)
+	old := *l.files.Load()
+	first := l.version.Load() == 0
+	files := make([]*file, 0, len(l.found)+1)
+	seen := make(map[*file]bool)
+	for _, lf := range l.found {
+		if lf.Gzip {
+			continue // compressed generations are not read: what is held open needs none
+		}
+		f, err := s.find(l, lf, old, first)
+		if err != nil {
+			if !errors.Is(err, unix.ENOENT) { // a file that went again is no complaint: rotation does that all day
+				s.complain(l, lf.Path, err)
+			}
+			continue
+		}
+		if f != nil && !seen[f] {
+			seen[f] = true
+			name := lf.Name
+			f.name.Store(&name)
+			f.order.current = isCurrent(lf.Name, l.target)
+			files = append(files, f)
+		}
+	}
+	for _, f := range old {
+		f.listed.Store(seen[f])
+		if !seen[f] && !f.closed() { // deleted, or renamed over: held until it is read
+			f.order.current = false
+			files = append(files, f)
+		}
+	}
+	for _, f := range files {
+		if f.order.first == math.MaxInt64 {
+			f.order.first = s.firstTime(f)
+		}
+	}
+	slices.SortFunc(files, func(a, b *file) int { return a.order.compare(b.order) })
+	if !first && !l.gone.Load() && slices.Equal(files, old) {
+		return
+	}
+	l.files.Store(&files)
+	l.version.Add(1)
+	s.tell(l)
+}
+
+func (s *Set) tell(l *log) {
+	for _, lane := range s.lanes {
+		lane.update(l)
+	}
+}
+
+// find returns the open file behind a name: one that is known, or else one that is opened now. It returns nil for a
+// file that is no generation of its own.
+func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, first bool) (*file, error) {
+	key, _, _, err := inodeOf(unix.AT_FDCWD, lf.Path)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range known {
+		if f.key == key {
+			return f, nil
+		}
+	}
+	if l.target.Raw && !first && lf.Path != l.target.Path {
+		// logrotate makes a new name beside a log in two ways: by rename, then we know the inode, or by copying or
+		// compressing what we have read already.
+		return nil, nil
+	}
+	fd, err := openFile(lf.Path)
+	if err != nil {
+		return nil, err
+	}
+	key, _, mtime, err := inodeOf(fd, "") // what was opened, whatever the name leads to by now
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	for _, f := range known {
+		if f.key == key {
+			unix.Close(fd)
+			return f, nil
+		}
+	}
+	s.seq++
+	f := &file{fd: fd, restart: lf.Restart, raw: l.target.Raw, key: key, mtime: mtime, early: !s.ready}
+	f.order = order{restart: lf.Restart, first: math.MaxInt64, seq: s.seq}
+	f.users.Store(int32(len(s.lanes)))
+	f.listed.Store(true)
+	name := lf.Name
+	f.name.Store(&name)
+	delete(s.said, lf.Path)
+	return f, nil
+}
+
+// firstTime is the time of a file's first record, or of its last change where its lines have none.
+func (s *Set) firstTime(f *file) int64 {
+	if f.raw {
+		return f.mtime
+	}
+	var buf [64 << 10]byte // a Docker line has its time at its end
+	n, err := f.readAt(buf[:], 0)
+	if err != nil {
+		return math.MaxInt64
+	}
+	raw, _ := firstLine(buf[:n])
+	var c clock
+	var ln line
+	if c.cri(raw, &ln) || c.docker(raw, &ln) {
+		return ln.time
+	}
+	return math.MaxInt64
+}
+
+var currentName = regexp.MustCompile(`^[0-9]+\.log$|-json\.log$`)
+
+// isCurrent tells whether a name is the one that the runtime writes to.
+func isCurrent(name string, t *pipeline.Target) bool {
+	if t.Raw {
+		return name == filepath.Base(t.Path)
+	}
+	return currentName.MatchString(name)
+}
+
+// complain says once what keeps a file from being read, and sees to it that it is tried again.
+func (s *Set) complain(l *log, path string, err error) {
+	s.retry[l] = true
+	if s.said[path] == err.Error() {
+		return
+	}
+	s.said[path] = err.Error()
+	hint := "it is tried again every 10 s"
+	switch {
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		hint = "let leatd read it: run as uid 0 or gid 0 (the kubelet's files are 0640 root:root), or add the capability DAC_READ_SEARCH; " + hint
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		hint = "raise the limit of open files (LimitNOFILE, ulimit -n); " + hint
+	case errors.Is(err, errNotRegular):
+		hint = "only regular files are read"
+	}
+	s.opts.Log.Warn("log file cannot be read, the others go on", "file", path, "error", err, "hint", hint)
+}
+
+// forget drops a log whose folder is gone once a lane has done with it. Each lane calls it; the entry goes with the first,
+// since a log of the same name that comes later is a new one for every lane.
+func (s *Set) forget(l *log) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.gone.Load() {
+		return false // it came back meanwhile
+	}
+	if s.logs[l.target.Key] == l {
+		delete(s.logs, l.target.Key)
+	}
+	delete(s.retry, l)
+	return true
+}
