@@ -1,0 +1,29 @@
+// Package exporter is what leatd serves: the ledger and everything else at /metrics, the probes, a page that leads there.
+//
+// # What it promises
+//
+// Figures are read, never kept: a scrape asks the lanes, and what it shows of one container in one sink was true at one
+// moment, so that
+//
+//	read = delivered + dropped + pending
+//
+// holds in every scrape, in lines and in bytes. A counter never goes back while its series is there: when the account
+// of a pod that is long gone leaves the ledger, what it had settled stays in every series that others still share (the
+// same pod name again, a namespace, a whole sink).
+//
+// The probes answer without credentials and never speak of a sink: a store that is down must not restart leatd, nor take
+// it out of service. Everything else is behind what --web.config.file asks for.
+//
+// # Who owns what
+//
+// The Registry is the one place to gather from, for a scrape as for a push. It is a prometheus.Registry for whatever
+// is registered with it, and the Ledger beside that: a node with 2,000 containers has 22,000 series for each sink, and
+// a prometheus.Registry takes each of them through a channel, a hash and a sort before anything is encoded. The Ledger
+// keeps its series sorted and their labels already written, and is merged in by name when the answer is written. On one
+// busy core a scrape of those, compressed, takes 41 ms the registry's way and 7 ms this way (BenchmarkScrape).
+//
+// A scrape works on a page of its own: the ledger is locked only while the rows are copied into it, not while
+// it travels to a slow client. The lanes are never locked for longer than their own copy takes.
+//
+// What a client can cost is bounded: ten scrapes at once, a minute for each, ten seconds to say what it wants.
+package exporter

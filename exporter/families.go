@@ -1,0 +1,133 @@
+package exporter
+
+import (
+	"math"
+	"time"
+
+	"github.com/leatd/leat/pipeline"
+)
+
+// A family is one metric of the ledger. Exactly one of row and lane is set: row is called once for each series of each
+// lane, lane once for each lane.
+type family struct {
+	name, help string
+	counter    bool   // else a gauge
+	label      string // the label beside those that say whose figures they are; "" if there is none
+
+	row  func(f *pipeline.Figures, now time.Time, put put)
+	lane func(l *lanePage, put put)
+}
+
+// put gives one sample, with the value of the family's own label if it has one.
+type put func(label string, v float64)
+
+// families is every metric of the ledger, sorted by name.
+func families() []family {
+	return []family{
+		perReason("leat_dropped_lines_total", "Lines that could never be delivered to the sink, over all containers.",
+			pipeline.NumReasons, func(l *lanePage, r pipeline.Reason) int64 { return l.sums.Dropped[r].Lines }),
+		rowCounter("leat_log_delivered_bytes_total", "Bytes of log lines that the sink has for good.",
+			func(f *pipeline.Figures) int64 { return f.Delivered.Bytes }),
+		rowCounter("leat_log_delivered_lines_total", "Log lines that the sink has for good.",
+			func(f *pipeline.Figures) int64 { return f.Delivered.Lines }),
+		rowReasons("leat_log_dropped_bytes_total", "Bytes of log lines that were read and could never be delivered.",
+			pipeline.NumReasons, func(f *pipeline.Figures, r pipeline.Reason) int64 { return f.Dropped[r].Bytes }),
+		rowReasons("leat_log_dropped_lines_total", "Log lines that were read and could never be delivered.",
+			pipeline.NumReasons, func(f *pipeline.Figures, r pipeline.Reason) int64 { return f.Dropped[r].Lines }),
+		rowCounter("leat_log_gaps_total", "Log files that vanished before they were read, nobody knows how large.",
+			func(f *pipeline.Figures) int64 { return f.Gaps }),
+		{
+			name: "leat_log_lag_seconds",
+			help: "Age of the oldest log line that was read and has no verdict yet, 0 if there is none.",
+			row:  func(f *pipeline.Figures, now time.Time, put put) { put("", lag(f.Oldest, now)) },
+		},
+		rowReasons("leat_log_lost_bytes_total", "Bytes of log files that vanished before they were read.",
+			pipeline.NumLossReasons, func(f *pipeline.Figures, r pipeline.LossReason) int64 { return f.Lost[r] }),
+		rowGauge("leat_log_pending_bytes", "Bytes of log lines that were read and have no verdict yet.",
+			func(f *pipeline.Figures) int64 { return f.Pending.Bytes }),
+		rowGauge("leat_log_pending_lines", "Log lines that were read and have no verdict yet.",
+			func(f *pipeline.Figures) int64 { return f.Pending.Lines }),
+		rowCounter("leat_log_read_bytes_total", "Bytes of log lines read from disk for this sink.",
+			func(f *pipeline.Figures) int64 { return f.Read.Bytes }),
+		rowCounter("leat_log_read_lines_total", "Log lines read from disk for this sink.",
+			func(f *pipeline.Figures) int64 { return f.Read.Lines }),
+		rowCounter("leat_log_truncated_lines_total", "Log lines of which only the first logs.max_line bytes were kept.",
+			func(f *pipeline.Figures) int64 { return f.Truncated }),
+		rowCounter("leat_log_unparsed_lines_total", "Log lines in no known format, kept whole with the time of the line before.",
+			func(f *pipeline.Figures) int64 { return f.Unparsed }),
+		rowGauge("leat_log_unread_bytes", "Bytes of log files on disk that this sink has yet to read.",
+			func(f *pipeline.Figures) int64 { return f.Unread }),
+		perReason("leat_lost_bytes_total", "Bytes of log files that vanished before the sink had read them, over all containers.",
+			pipeline.NumLossReasons, func(l *lanePage, r pipeline.LossReason) int64 { return l.sums.Lost[r] }),
+		{
+			name: "leat_sink_requests_total", help: "Requests to the sink by the code of its answer.",
+			counter: true, label: "code",
+			lane: func(l *lanePage, put put) {
+				for i := range l.requests {
+					put(l.requests[i].code, float64(l.requests[i].n))
+				}
+			},
+		},
+		perLane("leat_sink_retries_total", "Requests that were sent because an earlier one had failed.", true,
+			func(l *lanePage) int64 { return l.retries }),
+		perLane("leat_sink_sent_bytes_total", "Bytes of request bodies as sent, the repeated ones included.", true,
+			func(l *lanePage) int64 { return l.sentBytes }),
+		perLane("leat_sink_shards", "Shards that work for the sink now.", false,
+			func(l *lanePage) int64 { return l.shards }),
+		perLane("leat_sink_up", "0 while the last request to the sink has failed, else 1.", false,
+			func(l *lanePage) int64 { return l.up }),
+	}
+}
+
+func rowCounter(name, help string, value func(*pipeline.Figures) int64) family {
+	f := rowGauge(name, help, value)
+	f.counter = true
+	return f
+}
+
+func rowGauge(name, help string, value func(*pipeline.Figures) int64) family {
+	return family{name: name, help: help,
+		row: func(f *pipeline.Figures, _ time.Time, put put) { put("", float64(value(f))) }}
+}
+
+// rowReasons has a series only for what happened: most containers lose nothing, in any of the ways there are.
+func rowReasons[R reason](name, help string, n R, value func(*pipeline.Figures, R) int64) family {
+	return family{name: name, help: help, counter: true, label: "reason",
+		row: func(f *pipeline.Figures, _ time.Time, put put) {
+			for r := range n {
+				if v := value(f, r); v != 0 {
+					put(r.String(), float64(v))
+				}
+			}
+		}}
+}
+
+// perReason has a series for every reason from the start: alerts stand on these, and an increase from nothing is none.
+func perReason[R reason](name, help string, n R, value func(*lanePage, R) int64) family {
+	return family{name: name, help: help, counter: true, label: "reason",
+		lane: func(l *lanePage, put put) {
+			for r := range n {
+				put(r.String(), float64(value(l, r)))
+			}
+		}}
+}
+
+func perLane(name, help string, counter bool, value func(*lanePage) int64) family {
+	return family{name: name, help: help, counter: counter,
+		lane: func(l *lanePage, put put) { put("", float64(value(l))) }}
+}
+
+type reason interface {
+	~uint8
+	String() string
+}
+
+// lag is the age of a record's time in whole milliseconds. A record from the future is no lag, nor is none.
+func lag(oldest int64, now time.Time) float64 {
+	if oldest == 0 {
+		return 0
+	}
+	// A record of the far past is further away than a Duration can say.
+	ms := now.UnixMilli() - int64(math.Floor(float64(oldest)/1e6))
+	return max(0, float64(ms)/1e3)
+}
