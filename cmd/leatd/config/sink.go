@@ -1,0 +1,127 @@
+package config
+
+import (
+	"fmt"
+	"time"
+
+	promconfig "github.com/prometheus/common/config"
+)
+
+// The types of sinks.
+const (
+	TypeLoki    = "loki"
+	TypeOTLP    = "otlp"
+	TypeHTTP    = "http"
+	TypeFile    = "file"
+	TypeConsole = "console"
+)
+
+// Compressions of request bodies.
+const (
+	Snappy       = "snappy"
+	Gzip         = "gzip"
+	Zstd         = "zstd"
+	Uncompressed = "none"
+)
+
+// lokiMaxBatch is the largest batch for Loki: it refuses a request of more than 4 MiB uncompressed, and beside the
+// lines there are times and labels in it.
+const lokiMaxBatch = 3 * MiB
+
+// Sinks are sorted by name. In the file they are a mapping of names, so that several files' values can be merged.
+type Sinks []Sink
+
+// A Sink is one place where logs go. A key is accepted for the types that its `for` tag names, for all without one.
+type Sink struct {
+	Name string `yaml:"-"`
+	Type string `yaml:"type" oneof:"loki,otlp,http,file,console"`
+
+	// URL is where requests go, complete with the protocol's own path. It holds no user and no password.
+	URL promconfig.URL `yaml:"url" for:"loki,otlp,http"`
+
+	// Tenant goes as X-Scope-OrgID; empty: no such header.
+	Tenant string `yaml:"tenant" for:"loki"`
+
+	// Labels and StructuredMetadata are the fields that Loki gets as stream labels and as structured metadata of every
+	// line: names of LokiFields or of the owner's labels. Nil Labels: all of namespace, pod, container, node_name,
+	// stream, filename and the owner's labels that a target has.
+	Labels             []string `yaml:"labels" for:"loki"`
+	StructuredMetadata []string `yaml:"structured_metadata" for:"loki"`
+
+	// Compression is Snappy for Loki, Gzip, Zstd or Uncompressed for OTLP and HTTP, and empty for the others.
+	Compression string `yaml:"compression" for:"loki,otlp,http"`
+
+	// Timeout is how long one request may take.
+	Timeout time.Duration `yaml:"timeout" for:"loki,otlp,http" range:"1s,10m"`
+
+	// MaxWait is how long a line may wait for others to be sent with; MaxBatch is how many bytes of lines are sent
+	// together.
+	MaxWait  time.Duration `yaml:"max_wait" range:"1ms,1m"`
+	MaxBatch Size          `yaml:"max_batch" range:"64KiB,16MiB"`
+
+	// MaxRate is how many bytes of lines are sent in a second; 0: no limit.
+	MaxRate Size `yaml:"max_rate"`
+
+	// MaxShards is how many requests may be under way at once.
+	MaxShards int `yaml:"max_shards" for:"loki,otlp,http" range:"1,64"`
+
+	// RecordID adds to each line an id that stays the same when the line is sent again.
+	RecordID bool `yaml:"record_id"`
+
+	// Path is the folder of a file sink, MaxBytes the bound of all that is in it, SegmentBytes the size at which a
+	// file is closed and the next begun.
+	Path         string `yaml:"path" for:"file"`
+	MaxBytes     Size   `yaml:"max_bytes" for:"file" range:"1MiB,1PiB"`
+	SegmentBytes Size   `yaml:"segment_bytes" for:"file" range:"64KiB,16GiB"`
+
+	// HTTP holds TLS, authorization, headers and proxy. Its paths are absolute or count from the working directory.
+	HTTP promconfig.HTTPClientConfig `yaml:",inline" for:"loki,otlp,http"`
+
+	inState bool // Path follows the state folder
+}
+
+// LokiFields are the fields that leatd knows of a line, by the names that Loki's users know.
+// A host file has node_name, stream and filename only; the others have all but filename.
+var LokiFields = [...]string{"namespace", "pod", "container", "node_name", "stream", "pod_uid", "restart_count", "filename"}
+
+// paths are the protocols' own, for a url that has none.
+var paths = map[string]string{TypeLoki: "/loki/api/v1/push", TypeOTLP: "/v1/logs", TypeHTTP: "/"}
+
+// compressions are what each protocol knows, the default first.
+var compressions = map[string][]string{
+	TypeLoki: {Snappy},
+	// OpenTelemetry asks every receiver for gzip and none; zstd is cheaper where the receiver has it.
+	TypeOTLP: {Gzip, Zstd, Uncompressed},
+	TypeHTTP: {Gzip, Zstd, Uncompressed},
+}
+
+// defaultSink is a sink of a type with every default filled in. For a type that there is not it has those of HTTP.
+func defaultSink(typ string) Sink {
+	s := Sink{Type: typ, MaxWait: 200 * time.Millisecond, MaxBatch: MiB, MaxShards: 1}
+	switch typ {
+	case TypeFile:
+		s.MaxBytes, s.SegmentBytes = GiB, 64*MiB
+	case TypeConsole:
+	default:
+		s.Timeout = 30 * time.Second
+		s.MaxShards = 4
+		s.HTTP = promconfig.DefaultHTTPClientConfig
+		if known := compressions[typ]; known != nil {
+			s.Compression = known[0]
+		}
+	}
+	return s
+}
+
+// String says where the sink's lines go, without secrets: a query can hold a token, so it is left out.
+func (s Sink) String() string {
+	switch {
+	case s.Type == TypeFile:
+		return fmt.Sprintf("%s (%s, %s)", s.Name, s.Type, s.Path)
+	case s.URL.URL != nil:
+		u := *s.URL.URL
+		u.User, u.RawQuery = nil, ""
+		return fmt.Sprintf("%s (%s, %s)", s.Name, s.Type, &u)
+	}
+	return fmt.Sprintf("%s (%s)", s.Name, s.Type)
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/leatd/leat/cmd/leatd/config"
+	"github.com/leatd/leat/pipeline"
+	"github.com/leatd/leat/sinks"
+)
+
+// store is a sink as the wiring sees it.
+type store interface {
+	pipeline.Sink
+	Where() string // in words, without secrets
+	Close() error
+}
+
+// newSink makes the sink that the configuration describes.
+func newSink(s config.Sink, stdout io.Writer) (store, error) {
+	remote := sinks.Remote{
+		Name: s.Name, Tenant: s.Tenant, HTTP: s.HTTP, Timeout: s.Timeout, Version: version,
+	}
+	if s.URL.URL != nil {
+		remote.URL = s.URL.String()
+	}
+	switch s.Type {
+	case config.TypeLoki:
+		return sinks.NewLoki(remote, sinks.LokiFormat{Labels: s.Labels, Metadata: s.StructuredMetadata, RecordID: s.RecordID})
+	case config.TypeOTLP:
+		return sinks.NewOTLP(remote, sinks.OTLPFormat{Compression: s.Compression, RecordID: s.RecordID})
+	case config.TypeHTTP:
+		return sinks.NewHTTP(remote, sinks.NDJSONFormat{Compression: s.Compression, RecordID: s.RecordID})
+	case config.TypeFile:
+		return sinks.NewFile(sinks.FileOptions{
+			Name: s.Name, Path: s.Path, SegmentBytes: int64(s.SegmentBytes), MaxBytes: int64(s.MaxBytes), RecordID: s.RecordID,
+		})
+	case config.TypeConsole:
+		return sinks.NewConsole(s.Name, stdout, s.RecordID), nil
+	}
+	return nil, fmt.Errorf("sinks.%s: type %q is none of loki, otlp, http, file, console", s.Name, s.Type)
+}
