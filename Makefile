@@ -1,0 +1,63 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The version is the last tag; without one, main.version stays what the source says.
+VERSION := $(patsubst v%,%,$(shell git describe --tags --match 'v*' --dirty 2>/dev/null))
+LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
+
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT   := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+
+GOTEST   ?= go test
+PACKAGES := ./... ./.ci/gotest
+STAGES   := ./pipeline/... ./collector/... ./sinks/... ./exporter/...
+BENCH    ?= .
+COUNT    ?= 6
+RESULTS  := benchmarks/results
+
+# The packages that have tests behind the tag e2e.
+E2E = $(patsubst %/,%,$(sort $(dir $(shell grep -rlE --include='*_test.go' '^//go:build (.*[^a-z0-9_])?e2e\b' .))))
+
+.PHONY: help run build test vet unit race e2e servers bench profile lint
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## watch leatd collect sample workloads (leatd demo)
+	bin/leatd demo
+
+build: ## build the static binary bin/leatd
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/leatd ./cmd/leatd
+
+test: vet unit race ## vet, and all tests, plain and with the race detector
+
+vet:
+	go vet $(PACKAGES)
+
+unit:
+	$(GOTEST) $(PACKAGES)
+
+race: ## the tests with the race detector only
+	$(GOTEST) -race $(PACKAGES)
+
+e2e: servers ## the tests against real servers, which the first run builds: some minutes
+	$(GOTEST) -count=1 -tags e2e -p 1 -timeout 20m $(E2E)
+
+servers: ## build the servers for e2e into the cache, LEAT_CACHE or ~/.cache/leat
+	go run ./benchmarks/servers/build
+
+bench: ## benchmark the stages, compare with the kept results; KEEP=1 keeps the new ones
+	mkdir -p $(RESULTS)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(STAGES) | tee $(RESULTS)/stages.new.txt
+	if [ -f $(RESULTS)/stages.txt ]; then $(BENCHSTAT) $(RESULTS)/stages.txt $(RESULTS)/stages.new.txt; fi
+	if [ -n '$(KEEP)' ] || [ ! -f $(RESULTS)/stages.txt ]; then mv $(RESULTS)/stages.new.txt $(RESULTS)/stages.txt; fi
+
+profile: ## run a real load, leave CPU, heap, mutex and block profiles
+	go run ./benchmarks/profile
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	go vet -tags e2e $(PACKAGES)
+	$(STATICCHECK) -tags e2e $(PACKAGES)
+	cd benchmarks/servers/otelsink && go vet ./... && $(STATICCHECK) ./...

@@ -1,0 +1,159 @@
+package servers
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// modulePath finds the project's own go.mod, whose folder is the root of the checkout.
+const modulePath = "github.com/leatd/leat"
+
+// A program is a server that is built from a nested module beside this file.
+type program struct {
+	name     string   // also the module's folder
+	packages string   // what `go build` builds there
+	args     []string // further arguments of `go build`
+}
+
+var (
+	loki     = program{"loki", "github.com/grafana/loki/v3/cmd/loki", []string{"-tags=netgo"}}
+	otelsink = program{"otelsink", ".", nil}
+)
+
+// Build builds what is not yet in the cache and returns the paths of all servers' binaries.
+func Build(ctx context.Context) ([]string, error) {
+	var paths []string
+	for _, p := range []program{loki, otelsink} {
+		path, err := p.binary(ctx)
+		if err != nil {
+			return paths, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// binary is the path of the program in the cache, built first if it is not there. The name carries a hash of the
+// module's files and of the way it is built, so a change of either gives another binary. One builds, others wait.
+func (p program) binary(ctx context.Context) (string, error) {
+	root, err := checkout()
+	if err != nil {
+		return "", fmt.Errorf("%s: build: %w", p.name, err)
+	}
+	dir := filepath.Join(root, "benchmarks", "servers", p.name)
+	build := append([]string{"build", "-C", dir, "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, p.args...)
+	hash, err := p.hash(dir)
+	if err != nil {
+		return "", fmt.Errorf("%s: build: %w", p.name, err)
+	}
+	bin, err := cacheFolder()
+	if err != nil {
+		return "", fmt.Errorf("%s: build: %w", p.name, err)
+	}
+	path := filepath.Join(bin, p.name+"-"+hash)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	unlock, err := lock(filepath.Join(bin, p.name+".lock"))
+	if err != nil {
+		return "", fmt.Errorf("%s: build: %w", p.name, err)
+	}
+	defer unlock()
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	unfinished := fmt.Sprintf("%s.%d.tmp", path, os.Getpid())
+	defer os.Remove(unfinished)
+	cmd := exec.CommandContext(ctx, "go", append(build, "-o", unfinished, p.packages)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %s: %w\n%s", p.name, cmd, err, out)
+	}
+	if err := os.Rename(unfinished, path); err != nil {
+		return "", fmt.Errorf("%s: build: %w", p.name, err)
+	}
+	return path, nil
+}
+
+// hash is made of all that decides what is built, but for the Go release: any will do.
+func (p program) hash(dir string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, p.packages, p.args)
+	entries, err := os.ReadDir(dir) // sorted
+	if err != nil {
+		return "", err
+	}
+	for _, entry := range entries {
+		file := filepath.Join(dir, entry.Name())
+		if ext := filepath.Ext(file); ext != ".go" && ext != ".mod" && ext != ".sum" {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %d\n%s", entry.Name(), len(text), text)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:6]), nil
+}
+
+// cacheFolder is $LEAT_CACHE/bin, by default leat/bin in the user's cache.
+func cacheFolder() (string, error) {
+	cache := os.Getenv("LEAT_CACHE")
+	if cache == "" {
+		user, err := os.UserCacheDir() // $XDG_CACHE_HOME, else $HOME/.cache
+		if err != nil {
+			return "", fmt.Errorf("cache: set LEAT_CACHE to a folder: %w", err)
+		}
+		cache = filepath.Join(user, "leat")
+	}
+	bin, err := filepath.Abs(filepath.Join(cache, "bin"))
+	if err != nil {
+		return "", err
+	}
+	return bin, os.MkdirAll(bin, 0o755)
+}
+
+// lock waits until no other process holds the file's lock. The kernel lets go of it if the holder dies.
+func lock(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX); !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return func() { file.Close() }, nil
+}
+
+// checkout is the folder of the project's go.mod at or above the working folder; a test's is its package's.
+func checkout() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(text), "module "+modulePath+"\n") {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("no go.mod of %s at or above the working folder: run this in a checkout", modulePath)
+		}
+		dir = parent
+	}
+}
