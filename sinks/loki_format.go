@@ -12,14 +12,17 @@ import (
 // LokiFormat says how lines become Loki's push requests: protobuf (logproto.PushRequest) in the snappy block format.
 // Its zero value is usable.
 type LokiFormat struct {
-	// Labels are the fields that become stream labels, of namespace, pod, container, node_name, stream, filename and
-	// pod_uid; nil means all but pod_uid. The owner's labels of a target are stream labels always. A target for which
-	// that leaves none gets the labels that nil means, for Loki loses what has no label.
+	// Labels are the fields that become stream labels, of namespace, pod, container, node_name, stream, filename,
+	// pod_uid and the owner's labels; nil means all but pod_uid. A target for which that leaves none gets the labels
+	// that nil means, for Loki loses what has no label.
 	Labels []string
 
 	// Metadata are the fields that become structured metadata of every line; restart_count can be one of them, too.
 	// They cost bytes on every line.
 	Metadata []string
+
+	// Own are the names of the owner's labels, which both lists may name.
+	Own []string
 
 	// RecordID adds the record's stable id to every line, as structured metadata log_record_uid.
 	RecordID bool
@@ -48,16 +51,9 @@ func lokiDefaultLabels() []string {
 	return []string{lokiNamespace, lokiPod, lokiContainer, lokiNode, lokiStream, lokiFilename}
 }
 
-func (f *LokiFormat) labels() []string {
-	if f.Labels == nil {
-		return lokiDefaultLabels()
-	}
-	return f.Labels
-}
-
 // Validate refuses fields that there are not, and fields named twice.
 func (f *LokiFormat) Validate() error {
-	known := append(lokiDefaultLabels(), lokiPodUID, lokiRestart)
+	known := append(append(lokiDefaultLabels(), lokiPodUID, lokiRestart), f.Own...)
 	seen := make(map[string]bool)
 	check := func(list string, fields []string) error {
 		for _, field := range fields {
@@ -73,11 +69,8 @@ func (f *LokiFormat) Validate() error {
 		}
 		return nil
 	}
-	if err := check("labels", f.labels()); err != nil {
+	if err := check("labels", f.Labels); err != nil {
 		return err
-	}
-	if f.Labels == nil { // whoever names only metadata takes it out of the labels
-		clear(seen)
 	}
 	return check("metadata", f.Metadata)
 }
@@ -85,21 +78,25 @@ func (f *LokiFormat) Validate() error {
 // Describe encodes what is the same in all lines of a target: the labels field of a stream, then the structured
 // metadata fields of an entry. Stderr is empty where both streams are described alike.
 func (f *LokiFormat) Describe(t *pipeline.Target) pipeline.Description {
-	labels := f.labels()
-	if f.Labels == nil {
-		labels = slices.DeleteFunc(labels, func(l string) bool { return slices.Contains(f.Metadata, l) })
+	everything := lokiDefaultLabels()
+	for _, l := range t.Labels {
+		everything = append(everything, l.Name)
+	}
+	labels := f.Labels
+	if labels == nil {
+		labels = slices.DeleteFunc(slices.Clone(everything), func(l string) bool { return slices.Contains(f.Metadata, l) })
 	}
 	apart := !t.Raw && slices.Contains(labels, lokiStream)
 	if !apart && lokiLabels(t, labels, "") == "{}" {
 		// Loki drops a stream without labels and answers that all is well.
-		labels = lokiDefaultLabels()
+		labels = everything
 		apart = !t.Raw
 	}
 	describe := func(stream string) []byte {
 		b := appendField(nil, 1, lokiLabels(t, labels, stream))
 		for _, field := range f.Metadata {
 			if value := lokiField(t, field); value != "" {
-				b = appendPair(b, 3, field, labelValue(value))
+				b = appendPair(b, 3, labelName(field), labelValue(value))
 			}
 		}
 		return b
@@ -125,11 +122,8 @@ func lokiLabels(t *pipeline.Target, fields []string, stream string) string {
 		if field == lokiStream {
 			add(field, stream)
 		} else {
-			add(field, lokiField(t, field))
+			add(labelName(field), lokiField(t, field))
 		}
-	}
-	for _, l := range t.Labels {
-		add(labelName(l.Name), l.Value)
 	}
 	slices.SortFunc(set, func(a, b pipeline.Label) int { return strings.Compare(a.Name, b.Name) })
 	b := []byte{'{'}
@@ -158,6 +152,13 @@ func lokiField(t *pipeline.Target, field string) string {
 		return t.Path
 	case lokiPodUID:
 		return t.UID
+	case lokiStream, lokiRestart: // they belong to the line and to the segment
+		return ""
 	}
-	return "" // the stream belongs to the line, the restart count to the segment
+	for _, l := range t.Labels {
+		if l.Name == field {
+			return l.Value
+		}
+	}
+	return ""
 }

@@ -44,6 +44,15 @@ func TestLokiGolden(t *testing.T) {
 {filename="/var/log/auth.log", job="auth", node_name="node-1"}
   2026-01-02T03:04:05.000000006Z host
 `},
+		"an owner's label as metadata": {LokiFormat{Labels: []string{"namespace", "job"}, Metadata: []string{"cluster"}, Own: []string{"cluster", "job"}}, `
+{namespace="shop"}
+  2026-01-02T03:04:05.000000006Z one cluster=prod
+  2026-01-02T03:04:05.000000007Z two cluster=prod
+  2026-01-02T03:04:05.000000008Z three cluster=prod truncated=true
+  1969-12-31T23:59:59.999999999Z four cluster=prod unfinished=true
+{job="auth"}
+  2026-01-02T03:04:05.000000006Z host
+`},
 		"everything": {LokiFormat{Metadata: []string{"pod", "stream", "pod_uid", "restart_count"}, RecordID: true}, `
 {cluster="prod", container="app", namespace="shop", node_name="node-1"}
   2026-01-02T03:04:05.000000006Z one pod=cart-7d4b9c pod_uid=0f2c restart_count=12 stream=stdout log_record_uid=ID-64
@@ -53,7 +62,7 @@ func TestLokiGolden(t *testing.T) {
 {filename="/var/log/auth.log", job="auth", node_name="node-1"}
   2026-01-02T03:04:05.000000006Z host log_record_uid=ID-0
 `},
-		"no label of those wanted": {LokiFormat{Labels: []string{}}, `
+		"the owner's labels alone": {LokiFormat{Labels: []string{"cluster", "job"}, Own: []string{"cluster", "job"}}, `
 {cluster="prod"}
   2026-01-02T03:04:05.000000006Z one
   2026-01-02T03:04:05.000000007Z two

@@ -108,7 +108,7 @@ func newAgent(flags *config.Flags, cfg *config.Config, log *slog.Logger, stdout 
 }
 
 func (a *agent) newLane(s config.Sink, stdout io.Writer) (lane, error) {
-	sink, err := newSink(s, stdout)
+	sink, err := newSink(s, a.cfg.OwnLabels(), stdout)
 	if err != nil {
 		return lane{}, fmt.Errorf("sinks.%w", err)
 	}

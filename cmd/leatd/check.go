@@ -38,7 +38,7 @@ func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from st
 	fmt.Fprintln(stdout, "\nWHERE IT GOES")
 	for _, s := range cfg.Sinks {
 		fmt.Fprintf(stdout, "  %s\n", s)
-		if err := checkSink(s); err != nil {
+		if err := checkSink(s, cfg.OwnLabels()); err != nil {
 			fmt.Fprintln(stderr, err)
 			bad = true
 		}
@@ -51,11 +51,11 @@ func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from st
 
 // checkSink makes what can be made of a sink without touching anything: for stores behind HTTP that reads certificates
 // and passwords.
-func checkSink(s config.Sink) error {
+func checkSink(s config.Sink, own []string) error {
 	if s.Type == config.TypeFile || s.Type == config.TypeConsole {
 		return nil
 	}
-	sink, err := newSink(s, io.Discard)
+	sink, err := newSink(s, own, io.Discard)
 	if err != nil {
 		return fmt.Errorf("sinks.%w", err)
 	}

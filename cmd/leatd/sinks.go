@@ -16,8 +16,8 @@ type store interface {
 	Close() error
 }
 
-// newSink makes the sink that the configuration describes.
-func newSink(s config.Sink, stdout io.Writer) (store, error) {
+// newSink makes the sink that the configuration describes. own are the names of the owner's labels.
+func newSink(s config.Sink, own []string, stdout io.Writer) (store, error) {
 	remote := sinks.Remote{
 		Name: s.Name, Tenant: s.Tenant, HTTP: s.HTTP, Timeout: s.Timeout, Version: version,
 	}
@@ -26,7 +26,7 @@ func newSink(s config.Sink, stdout io.Writer) (store, error) {
 	}
 	switch s.Type {
 	case config.TypeLoki:
-		return sinks.NewLoki(remote, sinks.LokiFormat{Labels: s.Labels, Metadata: s.StructuredMetadata, RecordID: s.RecordID})
+		return sinks.NewLoki(remote, sinks.LokiFormat{Labels: s.Labels, Metadata: s.StructuredMetadata, Own: own, RecordID: s.RecordID})
 	case config.TypeOTLP:
 		return sinks.NewOTLP(remote, sinks.OTLPFormat{Compression: s.Compression, RecordID: s.RecordID})
 	case config.TypeHTTP:

@@ -178,7 +178,7 @@ func (d *decoder) checkLoki(s *Sink, c *Config, path string) {
 	if !httpguts.ValidHeaderFieldValue(s.Tenant) || strings.TrimSpace(s.Tenant) != s.Tenant {
 		d.reject(path+".tenant", "has a space at an end or a control character: it goes as a header")
 	}
-	own := c.ownLabels()
+	own := c.OwnLabels()
 	known := slices.Concat(LokiFields[:], own)
 	seen := make(map[string]string)
 	fields := func(key string, names []string) {

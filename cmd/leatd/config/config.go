@@ -136,8 +136,8 @@ func (c *Config) String() string {
 	return fmt.Sprintf("node %s, state %s, sinks %v", c.Node, c.State, []Sink(c.Sinks))
 }
 
-// ownLabels are the names of all labels that the owner gave, sorted.
-func (c *Config) ownLabels() []string {
+// OwnLabels are the names of all labels that the owner gave, sorted.
+func (c *Config) OwnLabels() []string {
 	var names []string
 	add := func(labels map[string]string) {
 		for name := range labels {
