@@ -109,14 +109,19 @@ func concernsOneStream(words []byte) bool {
 // answers with a web page, but proxies do, and a server that expects TLS says 400 to plain HTTP.
 func notAStore(r *reply) (advice string) {
 	switch {
-	case bytes.Contains(r.words, []byte("HTTP request to an HTTPS server")),
-		bytes.Contains(r.words, []byte("plain HTTP request was sent to HTTPS port")),
-		bytes.Contains(r.words, []byte("speaking plain HTTP to an SSL-enabled server port")):
+	case expectsTLS(r.words):
 		return "the server expects TLS: write https:// in url"
 	case r.page():
 		return "this is a web page and no log store's answer: is url the store's own address, or that of a proxy?"
 	}
 	return ""
+}
+
+// expectsTLS knows what Go's server, nginx and Apache say to plain HTTP on a port for TLS.
+func expectsTLS(words []byte) bool {
+	return bytes.Contains(words, []byte("HTTP request to an HTTPS server")) ||
+		bytes.Contains(words, []byte("plain HTTP request was sent to HTTPS port")) ||
+		bytes.Contains(words, []byte("speaking plain HTTP to an SSL-enabled server port"))
 }
 
 // An answerError is an answer that did not accept. Its text is made when somebody reads it: the lane logs a complaint

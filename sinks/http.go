@@ -137,6 +137,9 @@ func (s *sender) Send(ctx context.Context, body []byte) pipeline.Answer {
 	defer s.answers.Put(buf)
 	buf.Reset()
 	n, err := buf.ReadFrom(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil && resp.StatusCode == http.StatusBadRequest && expectsTLS(buf.Bytes()) {
+		err = nil // such a server hangs up on what it did not understand; its words are enough
+	}
 	if err != nil {
 		return s.failed(ctx, fmt.Errorf("the answer broke off after %d bytes: %w", n, err))
 	}

@@ -30,7 +30,7 @@ type connections struct {
 
 	mu       sync.Mutex
 	current  http.RoundTripper
-	previous http.RoundTripper
+	previous http.RoundTripper // requests may still be under way there; an HTTP/2 connection stays when they are over
 	until    time.Time
 }
 
