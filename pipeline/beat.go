@@ -16,20 +16,24 @@ type Beat struct {
 	since atomic.Int64 // ns since origin, never 0; 0 while waiting
 }
 
-// origin makes beats monotonic: a clock that is set must not make a goroutine look hung.
+// origin is where ticks count from.
 var origin = time.Now()
+
+// ticks is a clock that nobody can set: nanoseconds since origin, never 0. It is below zero where a test's clock stands
+// before the process began.
+func ticks() int64 {
+	if t := int64(time.Since(origin)); t != 0 {
+		return t
+	}
+	return 1
+}
 
 // Busy says that the goroutine passes here now and has work in hand.
 func (b *Beat) Busy() {
 	if b == nil {
 		return
 	}
-	// Below zero where a test's clock stands before the process began.
-	since := int64(time.Since(origin))
-	if since == 0 {
-		since = 1
-	}
-	b.since.Store(since)
+	b.since.Store(ticks())
 }
 
 // Waiting says that the goroutine is about to wait, for as long as it takes.

@@ -42,7 +42,7 @@ type Segment struct {
 	Verdict Verdict
 	Reason  Reason
 
-	// RetryAfter goes with Back: how long the store asked the target to wait; 0 if it did not say.
+	// RetryAfter goes with Back: how long the store asked the target to wait, and a bit at random; 0 if it did not say.
 	RetryAfter time.Duration
 
 	// What follows is the reader's own, to settle the segment with. No other stage looks at it.

@@ -21,7 +21,8 @@
 //   - Only the sender puts blocks home, and in the order in which they came. So a block that comes home is the
 //     acknowledgement of all before it.
 //   - A ring has room for all the blocks of its shard, so a put never waits; an empty home ring is the backpressure.
-//   - A stage that finds its ring empty waits on its Bell, the one place on the way where a goroutine sleeps.
+//   - A stage that finds its ring empty waits on its Bell, the one place on the way where a goroutine sleeps (but for the
+//     sender, which waits for the store's answer, and after a failure).
 //   - Targets belong to one shard. The reader alone owns their files, cursors and accounts; an Account is published by a
 //     sequence lock, which its writer never waits for.
 //   - A target's epoch makes going back safe. When the sender sends a segment Back it raises the target's floor, and
@@ -30,11 +31,18 @@
 //
 // One request is in flight per shard, and nothing overtakes. A store that is far gets more shards, not more requests.
 //
+// Where an answer doesn't hold for all of a request alike, the sender asks again for each target, and for each segment
+// of a target that is refused: so a container costs the others nothing, and no more is dropped than must be.
+//
+// Each stage has a Beat. It is busy while a stage works and waits while the stage waits for a store, a disk, or room, so
+// that no outage looks like a goroutine that hangs.
+//
 // # What is promised
 //
 // A target's cursor moves over a segment when the sink has it for good (Delivered) or can never have it (Never, counted
-// by reason), and at no other time. Cursors are saved about every 200 ms by a goroutine of their own. After a crash, what
-// was delivered since the last save is sent again; nothing is left out.
+// by reason), and at no other time; when the lane has to stop before a segment was sent, nothing behind it moves either.
+// Cursors are saved about every 200 ms by a goroutine of their own. After a crash, what was delivered since the last save
+// is sent again; nothing is left out.
 //
 // For each target and lane the ledger holds Read = Delivered + Dropped + Pending at every moment, each counted where it
 // happens.

@@ -1,45 +1,40 @@
 package pipeline
 
-import "context"
-
 // encode turns blocks into request bodies: it gathers blocks while the sender is busy and hands over what it has as
 // soon as the sender rests, so that a lone block goes at once and a stream goes in batches of max_batch.
-func (s *shard) encode(drain context.Context) {
-	defer s.encBeat.Waiting()
+func (s *shard) encode() {
 	defer func() {
+		s.encBeat.Waiting()
 		s.encodeEnded.Store(true)
 		s.senderBell.Ring()
 	}()
 	var (
 		fill *batch
 		made int
-		idle = func() bool { return !s.full.Empty() || !s.empty.Empty() || s.readEnded.Load() }
+		rest = make([]*batch, 0, batches) // that nobody has
 	)
-	home := make([]*batch, 0, batches)
+	returned := func() bool { return !s.empty.Empty() }
+	stirred := func() bool { return !s.full.Empty() || !s.empty.Empty() || s.readEnded.Load() }
 	for {
 		s.encBeat.Busy()
-		for {
-			b, ok := s.empty.Take()
-			if !ok {
-				break
-			}
-			home = append(home, b)
+		for b, ok := s.empty.Take(); ok; b, ok = s.empty.Take() {
+			rest = append(rest, b)
 		}
 		if fill == nil {
-			switch n := len(home); {
+			switch n := len(rest); {
 			case n > 0:
-				fill, home = home[n-1], home[:n-1]
+				fill, rest = rest[n-1], rest[:n-1]
 			case made < batches:
 				fill = &batch{encoder: s.lane.Sink.NewEncoder()}
 				made++
 			default: // both are with the sender
 				s.encBeat.Waiting()
-				s.encoderBell.Wait(func() bool { return !s.empty.Empty() }, -1, nil)
+				s.encoderBell.Wait(returned, -1, nil)
 				continue
 			}
 			fill.encoder.Begin()
 		}
-		last := s.readEnded.Load()
+		last := s.readEnded.Load() // before the ring is found empty: what is put later is not missed
 		b, ok := s.full.Take()
 		if ok {
 			s.encoding.enter()
@@ -49,7 +44,7 @@ func (s *shard) encode(drain context.Context) {
 				continue
 			}
 		}
-		senderRests := made == len(home)+1
+		senderRests := made == len(rest)+1
 		if len(fill.blocks) > 0 && (ok || senderRests || last) {
 			fill.body = fill.encoder.End()
 			s.outbox.Put(fill)
@@ -61,17 +56,23 @@ func (s *shard) encode(drain context.Context) {
 			return
 		}
 		s.encBeat.Waiting()
-		s.encoderBell.Wait(idle, -1, nil)
+		s.encoderBell.Wait(stirred, -1, nil)
 	}
 }
 
-// add encodes a block's segments, but for those that an earlier verdict made stale.
+// A batch is one request on its way, and the blocks that it was made of. Owned by encode, then by send.
+type batch struct {
+	encoder Encoder
+	blocks  []*Block
+	body    []byte
+	raw     int // log bytes in it
+}
+
+// add encodes a block's segments.
 func (t *batch) add(b *Block) {
 	for i := range b.Segments {
 		seg := &b.Segments[i]
-		if seg.Epoch < seg.Target.floor.Load() {
-			seg.Verdict = Stale
-		} else if seg.N > 0 {
+		if seg.N > 0 {
 			t.encoder.Add(b, seg, b.Of(seg))
 		}
 	}

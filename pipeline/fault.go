@@ -5,69 +5,98 @@ import (
 	"time"
 )
 
-// fault holds what a lane complains of, so that the same complaint is made once, then as a count, then taken back.
+// fault holds what a lane complains of: a failure is told once when it begins, then as a count, then taken back. A store
+// whose words differ in every answer, or that fails every other request, must not fill leatd's own log, so kinds of
+// answers are told apart by their code alone, and each is told once in a while.
 type fault struct {
 	mu       sync.Mutex // taken by the senders, once a request that failed or ended a failure
-	since    time.Time
-	said     time.Time
-	text     string
-	failures int
-	refused  map[string]time.Time
+	since    time.Time  // when the present failure began
+	failures int        // requests that failed since
+	told     bool       // the log has heard of it
+	said     map[string]time.Time
 }
 
-const sayAgainAfter = 5 * time.Minute
+const (
+	sayAgainAfter = 5 * time.Minute
+	sayAtLast     = 15 * time.Second // a failure that lasts so long is told, however lately there was one like it
+)
 
-// answered keeps the sink's state up to date and tells the operator what is new about it.
-func (l *Lane) answered(a Answer) {
+// due tells whether to say something of this kind now.
+func (f *fault) due(kind string, now time.Time, must bool) bool {
+	if last, ok := f.said[kind]; ok && now.Sub(last) < sayAgainAfter && !must {
+		return false
+	}
+	if f.said == nil {
+		f.said = make(map[string]time.Time)
+	}
+	f.said[kind] = now
+	return true
+}
+
+// answered keeps the sink's state up to date and tells the operator what is new about it. whose is the target that the
+// request was about, empty if it was about several.
+func (l *Lane) answered(a Answer, whose string) {
 	failed := a.Outcome == Failed || a.Outcome == Throttled
-	if !failed && !l.stats.down.Load() && a.Err == nil {
+	if !failed && a.Err == nil && l.stats.Up() {
 		return
 	}
 	f := &l.fault
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	if !failed {
-		if l.stats.down.CompareAndSwap(true, false) {
-			l.Log.Info("sink has recovered", "sink", l.Name(), "after", now.Sub(f.since).Round(time.Second), "failures", f.failures)
-			f.text, f.failures = "", 0
-		}
-		if a.Err != nil {
-			l.remark(a, now)
-		}
+	if failed {
+		l.complain(a, now)
 		return
 	}
-	if f.failures++; l.stats.down.CompareAndSwap(false, true) {
-		f.since = now
+	if l.stats.down.CompareAndSwap(true, false) {
+		if f.told {
+			l.Log.Info("sink has recovered", "sink", l.Name(), "after", now.Sub(f.since).Round(time.Second), "failures", f.failures)
+		}
+		f.told, f.failures = false, 0
 	}
-	text := ""
 	if a.Err != nil {
-		text = a.Err.Error()
-	}
-	if text != f.text || now.Sub(f.said) >= sayAgainAfter {
-		f.text, f.said = text, now
-		l.Log.Warn("sink does not take logs; they wait in their files and are tried again", "sink", l.Name(),
-			"error", text, "failures", f.failures, "since", f.since.UTC().Format(time.RFC3339))
+		l.remark(a, whose, now)
 	}
 }
 
-// remark logs what a store said about a request that is settled, once per kind of answer and now and then again.
-func (l *Lane) remark(a Answer, now time.Time) {
+func (l *Lane) complain(a Answer, now time.Time) {
 	f := &l.fault
-	key := a.Code
-	if last, ok := f.refused[key]; ok && now.Sub(last) < sayAgainAfter {
+	if f.failures++; l.stats.down.CompareAndSwap(false, true) {
+		f.since = now
+	}
+	if !f.due("fails "+a.Code, now, !f.told && now.Sub(f.since) >= sayAtLast) {
 		return
 	}
-	if f.refused == nil {
-		f.refused = make(map[string]time.Time)
+	f.told = true
+	l.Log.Warn("sink does not take logs; they wait in their files and are tried again", "sink", l.Name(),
+		"error", words(a), "failures", f.failures, "since", f.since.UTC().Format(time.RFC3339))
+}
+
+// remark logs what a store said about a request that is settled. Where the request is asked again for each target, the
+// answer to that is the one to tell.
+func (l *Lane) remark(a Answer, whose string, now time.Time) {
+	f := &l.fault
+	switch {
+	case a.Outcome == Accepted:
+		if f.due("remarks "+a.Code, now, false) {
+			l.Log.Warn("sink has taken a request and remarked on it", "sink", l.Name(), "error", words(a))
+		}
+	case whose == "":
+	case a.Outcome == Refused:
+		if f.due("refuses "+a.Code, now, false) {
+			l.Log.Error("sink refuses lines for good; see leat_log_dropped_lines_total for whose", "sink", l.Name(),
+				"target", whose, "reason", a.Reason.String(), "error", words(a))
+		}
+	case a.Outcome == OneTarget:
+		if f.due("throttles "+a.Code, now, false) {
+			l.Log.Warn("sink throttles a container; it waits, the others go on", "sink", l.Name(), "target", whose, "error", words(a))
+		}
 	}
-	f.refused[key] = now
-	switch a.Outcome {
-	case Refused:
-		l.Log.Error("sink refuses lines for good; see leat_log_dropped_lines_total for whose", "sink", l.Name(), "reason", a.Reason.String(), "error", a.Err.Error())
-	case OneTarget:
-		l.Log.Warn("sink throttles a container; it waits, the others go on", "sink", l.Name(), "error", a.Err.Error())
-	default:
-		l.Log.Warn("sink has taken a request and remarked on it", "sink", l.Name(), "error", a.Err.Error())
+}
+
+func words(a Answer) string {
+	if a.Err == nil {
+		return a.Code
 	}
+	return a.Err.Error()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -50,7 +49,7 @@ func (o Options) withDefaults() Options {
 	o.MaxBatch = cmp.Or(o.MaxBatch, 1<<20)
 	o.MaxLine = cmp.Or(o.MaxLine, 256<<10)
 	o.BlockSize = cmp.Or(o.BlockSize, 256<<10)
-	o.Blocks = cmp.Or(o.Blocks, batches*(o.MaxBatch+o.BlockSize-1)/o.BlockSize+4)
+	o.Blocks = cmp.Or(o.Blocks, batches*((o.MaxBatch+o.BlockSize-1)/o.BlockSize)+4)
 	o.MaxShards = cmp.Or(o.MaxShards, 4)
 	if o.Beat == nil {
 		o.Beat = func(string) *Beat { return nil }
@@ -59,17 +58,19 @@ func (o Options) withDefaults() Options {
 }
 
 // Afford is how many shards so many bytes of memory are enough for: at least one, and at most MaxShards. A shard holds its
-// blocks, with their records, and an encoded body for each of its batches.
+// blocks, with their records and the room for a joined line, and an encoded body for each of its batches.
 func (o Options) Afford(bytes int) int {
 	o = o.withDefaults()
-	block := o.BlockSize + o.BlockSize/64*int(unsafe.Sizeof(Record{}))
+	block := o.BlockSize + o.MaxLine + lineHeader + o.BlockSize/64*int(unsafe.Sizeof(Record{}))
 	shard := o.Blocks*block + batches*o.MaxBatch*3/2
 	return min(max(1, bytes/shard), o.MaxShards)
 }
 
 // NewLane makes a lane; it does nothing before Run.
 func NewLane(o Options) *Lane {
-	return &Lane{Options: o.withDefaults(), pace: pace{rate: o.MaxRate}}
+	l := &Lane{Options: o.withDefaults()}
+	l.pace.begin(o.MaxRate)
+	return l
 }
 
 // Name is the sink's name.
@@ -114,8 +115,8 @@ func (l *Lane) supervise(ctx, drain context.Context, stages *sync.WaitGroup) {
 			l.grow(ctx, drain, stages)
 		case fewer:
 			n := len(l.shards) - 1
+			l.intake.Deal(n) // first: a shard that ends before it would be dealt targets that nobody reads
 			l.shards[n].retire.Store(true)
-			l.intake.Deal(n)
 			l.stats.shards.Store(int64(n))
 			l.shards[n].readerBell.Ring()
 			l.Log.Info("load is low, giving up a shard", "sink", l.Name(), "shards", n)
@@ -149,26 +150,5 @@ func isClosed(c <-chan struct{}) bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// A pace spreads max_rate over the shards of a lane: each reserves the time that its bytes take.
-type pace struct {
-	rate int64
-	free atomic.Int64 // ns since the epoch when the next byte may go
-}
-
-// reserve returns how long to wait before n bytes may go.
-func (p *pace) reserve(n int, now time.Time) time.Duration {
-	if p.rate <= 0 {
-		return 0
-	}
-	took := int64(float64(n) / float64(p.rate) * float64(time.Second))
-	for {
-		free := p.free.Load()
-		from := max(free, now.UnixNano())
-		if p.free.CompareAndSwap(free, from+took) {
-			return time.Duration(from - now.UnixNano())
-		}
 	}
 }

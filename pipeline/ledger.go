@@ -1,6 +1,9 @@
 package pipeline
 
-import "sync/atomic"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
 // A Count is a number of lines and of bytes of finished records' bodies.
 type Count struct{ Lines, Bytes int64 }
@@ -73,6 +76,7 @@ func (a *Account) Snapshot() (f Figures) {
 	for {
 		before := a.seq.Load()
 		if before&1 == 1 {
+			runtime.Gosched() // the writer may have lost its processor in the middle: on a single one it needs ours
 			continue
 		}
 		i := 0

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -30,7 +31,7 @@ func LockState(dir string) (release func(), err error) {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("state: %s is in use by another leatd (pid %s): stop it, or set state: (or --state) to another folder",
-				dir, strings.TrimSpace(string(holder)))
+				dir, cmp.Or(strings.TrimSpace(string(holder)), "unknown"))
 		}
 		return nil, fmt.Errorf("state: lock %s: %w", path, err)
 	}

@@ -15,7 +15,7 @@ type Reader interface {
 	// when all are quiet.
 	Rest(poll time.Duration) time.Duration
 
-	// Woken tells whether the bell was rung for the reader since the last Fill.
+	// Woken tells whether the bell was rung for the reader since the last Fill: while it is true, nobody sleeps.
 	Woken() bool
 
 	// Look refreshes what the accounts say of unread bytes. It is called now and then while there is no block to fill.
@@ -38,8 +38,10 @@ const (
 
 // An Intake deals targets out to the readers of a lane's shards. Its calls come from one goroutine.
 type Intake interface {
-	// Open makes the reader of a shard. The intake rings the bell when a target of that shard may have data.
-	Open(shard int, bell *Bell) Reader
+	// Open makes the reader of a shard. The intake rings the bell when a target of that shard may have data. The beat is
+	// that of the goroutine which will call the reader: busy when it does, and to be made to wait around each access to
+	// a disk, which may be dead.
+	Open(shard int, bell *Bell, beat *Beat) Reader
 
 	// Deal says over how many shards the targets are spread from now on. A target moves when nothing of it is under way.
 	Deal(shards int)

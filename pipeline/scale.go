@@ -70,16 +70,16 @@ type spent struct {
 	total, since atomic.Int64 // ns
 }
 
-func (s *spent) enter() { s.since.Store(time.Now().UnixNano()) }
+func (s *spent) enter() { s.since.Store(ticks()) }
 
 func (s *spent) leave() {
 	if since := s.since.Swap(0); since != 0 {
-		s.total.Add(time.Now().UnixNano() - since)
+		s.total.Add(ticks() - since)
 	}
 }
 
 func (s *spent) take() time.Duration {
-	now := time.Now().UnixNano()
+	now := ticks()
 	if since := s.since.Load(); since != 0 && s.since.CompareAndSwap(since, now) {
 		s.total.Add(now - since)
 	}

@@ -2,7 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -10,7 +10,8 @@ import (
 // the blocks home in the order in which they came. When drain ends it sends no more: what is left goes home Unsent.
 func (s *shard) send(drain context.Context) {
 	defer s.sendBeat.Waiting()
-	out := sending{shard: s, ctx: drain}
+	out := sending{shard: s, ctx: drain, timer: time.NewTimer(time.Hour)}
+	defer out.timer.Stop()
 	for {
 		last := s.encodeEnded.Load()
 		b, ok := s.outbox.Take()
@@ -38,6 +39,7 @@ func (s *shard) send(drain context.Context) {
 type sending struct {
 	*shard
 	ctx   context.Context // ends when the time to drain is up
+	timer *time.Timer     // for sleep
 	parts Encoder         // for what has to be encoded again in parts; made when first needed
 	live  []piece         // of the batch in hand: the segments that still want a verdict
 }
@@ -51,55 +53,99 @@ type piece struct {
 // deliver gives every segment of the batch its verdict.
 func (s *sending) deliver(b *batch) {
 	s.live = s.live[:0]
-	whole := true // the body holds just what is live
+	body := b.body
 	for _, block := range b.blocks {
 		for i := range block.Segments {
 			seg := &block.Segments[i]
-			switch {
-			case seg.Verdict == Stale: // encode left it out
-			case seg.Epoch < seg.Target.floor.Load():
-				seg.Verdict = Stale
-				whole = whole && seg.N == 0
-			default:
+			if seg.Epoch >= seg.Target.floor {
 				s.live = append(s.live, piece{block, seg})
+				continue
+			}
+			seg.Verdict = Stale
+			if seg.N > 0 {
+				body = nil // it holds too much
 			}
 		}
 	}
-	body := b.body
-	if !whole {
-		body = s.encodePieces(s.live)
-	}
-	records := 0
-	for _, p := range s.live {
-		records += p.segment.N
-	}
-	if records == 0 { // file ranges without a record move the cursor; the store needs not know
-		s.rule(s.live, Delivered, Answer{})
-		return
-	}
-	if wait := s.lane.pace.reserve(b.raw, time.Now()); wait > 0 {
+	if wait := s.lane.pace.reserve(b.raw); wait > 0 {
 		s.sleep(wait)
 	}
-	if verdict, answer := s.try(body, true); verdict == apart {
-		s.byTarget()
-	} else {
-		s.rule(s.live, verdict, answer)
+	s.settle(s.live, body, patience)
+}
+
+// patience is how many 429 a request gets before it is taken apart: the third may be about one target only. A target
+// that is asked for alone gets none: it goes Back, and its own back-off is the wait.
+const patience = 2
+
+// settle gives pieces their verdict by asking the store. Where its answer doesn't hold for all of them alike, it is asked
+// again for each target, so that one which it throttles or refuses costs the others nothing; and where it refuses a
+// target, for each segment, so that no more is dropped than must be. A body of nil is made here.
+func (s *sending) settle(pieces []piece, body []byte, patience int) Answer {
+	switch {
+	case s.ctx.Err() != nil: // also for what needs no request: the cursor must not pass what was not sent
+		return Answer{Outcome: Failed}
+	case !slices.ContainsFunc(pieces, func(p piece) bool { return p.segment.N > 0 }):
+		s.rule(pieces, Delivered, Answer{}) // file ranges without a record move the cursor; the store need not know
+		return Answer{}
+	case body == nil:
+		body = s.bodyOf(pieces)
+	}
+	verdict, answer := s.try(pieces, body, patience)
+	switch {
+	case verdict != apart:
+		s.rule(pieces, verdict, answer)
+	case several(pieces):
+		s.byTarget(pieces)
+	default:
+		for i, p := range pieces {
+			if p.segment.Epoch < p.segment.Target.floor { // one before it went Back
+				p.segment.Verdict = Stale
+				continue
+			}
+			s.settle(pieces[i:i+1], nil, 0)
+		}
+	}
+	return answer
+}
+
+// byTarget settles the pieces of one target after the other.
+func (s *sending) byTarget(pieces []piece) {
+	first := make(map[*LaneTarget]int) // targets in the order of the batch
+	for i, p := range pieces {
+		if _, seen := first[p.segment.Target]; !seen {
+			first[p.segment.Target] = i
+		}
+	}
+	slices.SortStableFunc(pieces, func(a, b piece) int { return first[a.segment.Target] - first[b.segment.Target] })
+	for throttled := 0; len(pieces) > 0; {
+		n := 1
+		for n < len(pieces) && pieces[n].segment.Target == pieces[0].segment.Target {
+			n++
+		}
+		answer := s.settle(pieces[:n], nil, 0)
+		pieces = pieces[n:]
+		if answer.Outcome != Throttled {
+			throttled = 0
+		} else if throttled++; throttled > 1 && len(pieces) > 0 { // it is the store that has enough, not one target
+			s.sleep(max(backoff(throttled-2), jitter(answer.RetryAfter)))
+		}
 	}
 }
 
-// apart is try's verdict when the answer doesn't hold for all targets of the request alike.
+// apart is try's verdict when the answer doesn't hold for all pieces of the request alike.
 const apart Verdict = 255
 
-// throttledTwice is how many 429 a request gets before it is taken apart: the third may be about one target only.
-const throttledTwice = 2
-
 // try sends a body until the store has said something that settles it.
-func (s *sending) try(body []byte, many bool) (Verdict, Answer) {
-	many = many && s.severalTargets()
+func (s *sending) try(pieces []piece, body []byte, patience int) (Verdict, Answer) {
+	many := several(pieces)
+	whose := ""
+	if !many {
+		whose = pieces[0].segment.Target.Key
+	}
 	throttled := 0
 	for attempt := 0; ; attempt++ {
 		if s.ctx.Err() != nil {
-			return Unsent, Answer{}
+			return Unsent, Answer{Outcome: Failed}
 		}
 		s.sendBeat.Waiting()
 		s.sending.enter()
@@ -107,15 +153,16 @@ func (s *sending) try(body []byte, many bool) (Verdict, Answer) {
 		s.sending.leave()
 		s.sendBeat.Busy()
 		if s.ctx.Err() != nil && answer.Outcome != Accepted {
-			return Unsent, Answer{}
+			return Unsent, answer
 		}
 		s.lane.stats.count(answer.Code, len(body), attempt > 0)
-		s.lane.answered(answer)
+		s.lane.answered(answer, whose)
+		wait := max(backoff(attempt), jitter(answer.RetryAfter))
 		switch answer.Outcome {
 		case Accepted:
 			return Delivered, answer
 		case Refused:
-			if many {
+			if len(pieces) > 1 {
 				return apart, answer
 			}
 			return Never, answer
@@ -125,64 +172,46 @@ func (s *sending) try(body []byte, many bool) (Verdict, Answer) {
 			}
 			return Back, answer
 		case Throttled:
-			if throttled++; throttled > throttledTwice {
-				if many {
-					return apart, answer
+			if throttled++; throttled > patience {
+				if !many {
+					return Back, answer
 				}
-				return Back, answer
+				s.sleep(wait)
+				return apart, answer
 			}
 		}
-		s.sleep(max(backoff(attempt), jitter(answer.RetryAfter)))
+		s.sleep(wait)
 	}
 }
 
-func (s *sending) severalTargets() bool {
-	for _, p := range s.live[1:] {
-		if p.segment.Target != s.live[0].segment.Target {
+// several tells that pieces belong to more than one target.
+func several(pieces []piece) bool {
+	for _, p := range pieces[1:] {
+		if p.segment.Target != pieces[0].segment.Target {
 			return true
 		}
 	}
 	return false
 }
 
-// rule gives the pieces their verdict. A target that goes Back does so once: its later segments are stale.
+// rule gives pieces a verdict. A target that goes Back does so once: what follows of it is stale.
 func (s *sending) rule(pieces []piece, v Verdict, a Answer) {
 	for _, p := range pieces {
 		seg := p.segment
-		seg.Verdict, seg.Reason, seg.RetryAfter = v, a.Reason, a.RetryAfter
-		if v != Back {
-			continue
-		}
-		if seg.Epoch < seg.Target.floor.Load() {
+		switch {
+		case seg.Epoch < seg.Target.floor:
 			seg.Verdict = Stale
-		} else {
-			seg.Target.floor.Store(seg.Epoch + 1)
+			continue
+		case v == Back:
+			seg.Target.floor = seg.Epoch + 1
+			seg.RetryAfter = jitter(a.RetryAfter)
 		}
+		seg.Verdict, seg.Reason = v, a.Reason
 	}
 }
 
-// byTarget asks the store again, one target at a time in the order of the batch, so that a target which the store
-// throttles or refuses costs the others nothing.
-func (s *sending) byTarget() {
-	live := s.live
-	for len(live) > 0 {
-		target := live[0].segment.Target
-		var own, others []piece
-		for _, p := range live {
-			if p.segment.Target == target {
-				own = append(own, p)
-			} else {
-				others = append(others, p)
-			}
-		}
-		s.live = own
-		verdict, answer := s.try(s.encodePieces(own), false)
-		s.rule(own, verdict, answer)
-		live = others
-	}
-}
-
-func (s *sending) encodePieces(pieces []piece) []byte {
+// bodyOf encodes some pieces of the batch.
+func (s *sending) bodyOf(pieces []piece) []byte {
 	if s.parts == nil {
 		s.parts = s.lane.Sink.NewEncoder()
 	}
@@ -198,33 +227,11 @@ func (s *sending) encodePieces(pieces []piece) []byte {
 // sleep waits, or until the time to drain is up.
 func (s *sending) sleep(d time.Duration) {
 	s.sendBeat.Waiting()
-	t := time.NewTimer(d)
-	defer t.Stop()
+	s.timer.Reset(d)
 	select {
-	case <-t.C:
+	case <-s.timer.C:
 	case <-s.ctx.Done():
 	}
-}
-
-const (
-	backoffFirst = 250 * time.Millisecond
-	backoffMost  = 30 * time.Second
-)
-
-// backoff is how long to wait after so many failures: exponential, and anywhere in its upper half, since thousands of
-// nodes see the same outage end.
-func backoff(attempt int) time.Duration {
-	d := backoffMost
-	if attempt < 7 {
-		d = min(d, backoffFirst<<attempt)
-	}
-	return d/2 + rand.N(d/2)
-}
-
-// jitter lengthens what a store asked for by up to a fifth.
-func jitter(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	return d + rand.N(d/5+1)
+	s.timer.Stop()
+	s.sendBeat.Busy()
 }

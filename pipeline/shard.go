@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,14 +40,6 @@ type shard struct {
 // batches is how many requests a shard has room for: one that is sent, one that is filled meanwhile.
 const batches = 2
 
-// A batch is one request on its way, and the blocks that it was made of. Owned by encode, then by send.
-type batch struct {
-	encoder Encoder
-	blocks  []*Block
-	body    []byte
-	raw     int // log bytes in it
-}
-
 // cursorCall is answered by the reading goroutine between two blocks.
 type cursorCall struct {
 	cursors []Cursor
@@ -64,17 +57,16 @@ func newShard(l *Lane, index int) *shard {
 		encoderBell: NewBell(),
 		senderBell:  NewBell(),
 		ended:       make(chan struct{}),
-		readBeat:    l.Beat(l.Name() + "/read"),
-		encBeat:     l.Beat(l.Name() + "/encode"),
-		sendBeat:    l.Beat(l.Name() + "/send"),
 	}
-	s.reader = l.intake.Open(index, s.readerBell)
+	beat := func(stage string) *Beat { return l.Beat(fmt.Sprintf("%s/%d/%s", l.Name(), index, stage)) }
+	s.readBeat, s.encBeat, s.sendBeat = beat("read"), beat("encode"), beat("send")
+	s.reader = l.intake.Open(index, s.readerBell, s.readBeat)
 	return s
 }
 
 func (s *shard) start(ctx, drain context.Context, stages *sync.WaitGroup) {
 	stages.Go(func() { s.read(ctx) })
-	stages.Go(func() { s.encode(drain) })
+	stages.Go(s.encode)
 	stages.Go(func() { s.send(drain) })
 }
 
@@ -90,14 +82,13 @@ func (s *shard) read(ctx context.Context) {
 			r.starve(ctx)
 			continue
 		}
-		switch full := s.reader.Fill(r.block); {
-		case full == Full:
-			r.pass(time.Now())
-		default:
-			now := time.Now()
-			if len(r.block.Segments) > 0 && now.Sub(r.passed) >= s.lane.MaxWait {
-				r.pass(now)
-			}
+		full := s.reader.Fill(r.block)
+		s.moved.Store(true) // not only verdicts move cursors: a file, or a target, may have come to its end
+		now := time.Now()
+		if full || len(r.block.Segments) > 0 && now.Sub(r.passed) >= s.lane.MaxWait {
+			r.pass(now)
+		}
+		if !full {
 			r.rest(ctx, now)
 		}
 	}
@@ -108,7 +99,7 @@ func (s *shard) read(ctx context.Context) {
 	s.encoderBell.Ring()
 	for r.settle(); r.out > 0; r.settle() {
 		s.readBeat.Waiting()
-		s.readerBell.Wait(r.awake, -1, nil)
+		s.readerBell.Wait(r.called, -1, nil)
 	}
 	close(s.ended)
 }
@@ -121,17 +112,18 @@ type reading struct {
 	made   int
 	out    int       // under way
 	passed time.Time // when a block last went on its way
-	looked time.Time
+	looked time.Time // when Look was last called
 }
 
 func (r *reading) empty() bool {
 	return r.out == 0 && (r.block == nil || len(r.block.Segments) == 0) && r.reader.Targets() == 0
 }
 
-// awake tells whether there is a reason not to sleep.
-func (r *reading) awake() bool {
-	return !r.home.Empty() || r.ask.Load() != nil || r.block != nil && r.reader.Woken()
-}
+// called tells that settle has something to do, which needs no block.
+func (r *reading) called() bool { return !r.home.Empty() || r.ask.Load() != nil }
+
+// stirred tells that there is something to do for settle or for Fill.
+func (r *reading) stirred() bool { return r.called() || r.reader.Woken() }
 
 // settle takes in the blocks that came home and answers the keeper.
 func (r *reading) settle() {
@@ -189,19 +181,30 @@ func (r *reading) starve(ctx context.Context) {
 	}
 	r.starved.enter()
 	r.readBeat.Waiting()
-	r.readerBell.Wait(r.awake, lookEvery, ctx.Done())
+	r.readerBell.Wait(r.called, lookEvery, ctx.Done())
 	r.starved.leave()
 }
 
 const lookEvery = 5 * time.Second
 
 // rest sleeps until the next round is due: busy files are polled once every MaxWait, and a block with something in it
-// is passed on at the end of it. Whoever wakes a target that was idle rings the bell.
+// is passed on at the end of it. Whoever wakes a target that was idle rings the bell. Blocks that come home and the
+// keeper's questions are seen to on the way; they are no reason to ask all the files again.
 func (r *reading) rest(ctx context.Context, now time.Time) {
 	d := r.reader.Rest(r.lane.MaxWait)
 	if r.block != nil && len(r.block.Segments) > 0 {
-		d = min(d, max(0, r.passed.Add(r.lane.MaxWait).Sub(now)))
+		d = min(d, r.passed.Add(r.lane.MaxWait).Sub(now))
 	}
-	r.readBeat.Waiting()
-	r.readerBell.Wait(r.awake, d, ctx.Done())
+	due := now.Add(d)
+	for d > 0 && ctx.Err() == nil && !r.reader.Woken() {
+		r.readBeat.Waiting()
+		r.readerBell.Wait(r.stirred, d, ctx.Done())
+		r.readBeat.Busy()
+		r.settle()
+		if r.retire.Load() {
+			return
+		}
+		// A verdict may have given the reader a file to poll that was quiet.
+		d = min(time.Until(due), r.reader.Rest(r.lane.MaxWait))
+	}
 }

@@ -6,27 +6,33 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 )
 
 // A Store keeps a lane's cursors in its folder:
 //
 //	cursors.json      the newest, replaced as a whole
 //	cursors.json.old  the one before it
-//	cursors.json.bad  one that was damaged, set aside for whoever wants to know why
+//	*.bad             one of these that was damaged, set aside for whoever wants to know why
 //
-// A save writes cursors.json.tmp, syncs it, links the present file to .old, renames .tmp over it and syncs the folder: at
-// every instant there is a whole file under one of the two names. A crash can cost the last saves, which means that
-// lines are sent again; it can't lose any.
+// A save writes cursors.json.tmp, syncs it, renames the present file to .old, .tmp over it, and syncs the folder: at
+// every instant there is a whole file under one of the two names, and it holds all that an earlier Save has returned
+// for. A crash can cost the save that it met, which means that lines are sent again; it can't lose any.
 type Store struct {
-	dir    string
-	log    *slog.Logger
-	found  map[string]Cursor // as they were when the store was opened
-	fresh  bool
-	lines  map[string][]byte // by key, encoded; owned by the keeper once the lane runs
+	dir   string
+	log   *slog.Logger
+	disk  disk
+	found map[string]Cursor // as they were when the store was opened; never changed
+	fresh bool
+
+	mu      sync.Mutex
+	claimed map[string]bool // keys of found that a target was found for; guarded by mu
+
+	lines  map[string][]byte // by key, encoded; what follows is owned by the keeper once the lane runs
 	sorted []string          // the keys of lines; nil after one came or went
+	text   []byte            // the file's, kept for its room
 }
 
 const (
@@ -37,27 +43,32 @@ const (
 )
 
 // OpenStore reads a lane's cursors. Damage never keeps it from opening: the file is set aside, the older copy is taken,
-// and what neither holds is read from the start again.
-func OpenStore(dir string, log *slog.Logger) (*Store, error) {
-	s := &Store{dir: dir, log: log, found: make(map[string]Cursor), lines: make(map[string][]byte)}
-	err := os.MkdirAll(dir, 0o750)
-	if err != nil {
-		if _, missing := os.Stat(dir); missing != nil {
-			log.Error("state folder cannot be made: lines are delivered, but after a restart all that is on disk is sent again; "+
-				"make it writable or set state: to another folder", "error", err)
-		}
+// and what neither holds is read from the start again. Only a file that leatd may not read does.
+func OpenStore(dir string, log *slog.Logger) (*Store, error) { return openStore(dir, log, realDisk{}) }
+
+func openStore(dir string, log *slog.Logger, d disk) (*Store, error) {
+	s := &Store{
+		dir: dir, log: log, disk: d,
+		found: make(map[string]Cursor), claimed: make(map[string]bool), lines: make(map[string][]byte),
+	}
+	if err := d.MkdirAll(dir); err != nil {
+		log.Error("state folder cannot be made: lines are delivered, but after a restart all that is on disk is sent again; "+
+			"make it writable or set state: to another folder", "error", err)
 	}
 	damaged := false
 	for _, name := range []string{cursorsFile, cursorsFile + oldSuffix} {
 		path := filepath.Join(dir, name)
-		data, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		data, err := d.ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			continue
-		}
-		if err != nil {
+		case errors.Is(err, fs.ErrPermission):
 			return nil, fmt.Errorf("state: %w: leatd must be able to read its own state; check the folder's owner and mode", err)
 		}
-		cursors, err := decodeCursors(data)
+		var cursors []Cursor
+		if err == nil {
+			cursors, err = decodeCursors(data)
+		}
 		if err == nil {
 			for _, c := range cursors {
 				s.found[c.Key] = c
@@ -69,9 +80,12 @@ func OpenStore(dir string, log *slog.Logger) (*Store, error) {
 			return s, nil
 		}
 		damaged = true
-		bad := filepath.Join(dir, cursorsFile+badSuffix)
-		moved := os.Rename(path, bad)
-		log.Error("saved cursors are damaged and were set aside", "file", path, "error", err, "aside", bad, "rename_error", moved)
+		aside := path + badSuffix
+		if moved := d.Rename(path, aside); moved != nil {
+			log.Error("saved cursors are damaged and cannot be set aside", "file", path, "error", err, "rename_error", moved)
+		} else {
+			log.Error("saved cursors are damaged and were set aside", "file", path, "error", err, "aside", aside)
+		}
 	}
 	s.fresh = !damaged
 	if damaged {
@@ -83,66 +97,79 @@ func OpenStore(dir string, log *slog.Logger) (*Store, error) {
 // Fresh tells that the lane has never run with this store: then logs.start says where to begin.
 func (s *Store) Fresh() bool { return s.fresh }
 
-// Cursor is what was saved of a target before this process began.
+// Cursor is what was saved of a target before this process began. Any goroutine may ask.
 func (s *Store) Cursor(key string) (Cursor, bool) {
 	c, ok := s.found[key]
+	if ok {
+		s.mu.Lock()
+		s.claimed[key] = true
+		s.mu.Unlock()
+	}
 	return c, ok
 }
 
+// forgetUnclaimed drops what was saved of targets that nobody has asked for since: they ended while leatd was down.
+// The next Save writes the file without them. Only the keeper calls it.
+func (s *Store) forgetUnclaimed() (forgotten int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.found {
+		if _, kept := s.lines[key]; kept && !s.claimed[key] {
+			delete(s.lines, key)
+			forgotten++
+		}
+	}
+	if forgotten > 0 {
+		s.sorted = nil
+	}
+	return forgotten
+}
+
 // Save merges the moved cursors into the saved ones and writes them all. On an error nothing is forgotten: the next save
-// has them too.
+// has them too. Only the keeper calls it.
 func (s *Store) Save(moved []Cursor) error {
 	for _, c := range moved {
+		_, known := s.lines[c.Key]
+		if known == c.Gone {
+			s.sorted = nil
+		}
 		if c.Gone {
 			delete(s.lines, c.Key)
-			s.sorted = nil
-			continue
+		} else {
+			s.lines[c.Key] = encodeCursor(c)
 		}
-		if _, known := s.lines[c.Key]; !known {
-			s.sorted = nil
-		}
-		s.lines[c.Key] = encodeCursor(c)
 	}
 	if s.sorted == nil {
 		s.sorted = slices.Sorted(maps.Keys(s.lines))
 	}
-	data := encodeCursors(s.sorted, s.lines)
-
-	if err := os.MkdirAll(s.dir, 0o750); err != nil {
+	s.text = appendCursors(s.text[:0], s.sorted, s.lines)
+	if err := s.write(s.text); err != nil {
 		return fmt.Errorf("save cursors: %w", err)
 	}
-	path := filepath.Join(s.dir, cursorsFile)
-	if err := writeSynced(path+tmpSuffix, data); err != nil {
-		return fmt.Errorf("save cursors: %w", err)
-	}
-	if err := os.Remove(path + oldSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("save cursors: %w", err)
-	}
-	if err := os.Link(path, path+oldSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("save cursors: %w", err)
-	}
-	if err := os.Rename(path+tmpSuffix, path); err != nil {
-		return fmt.Errorf("save cursors: %w", err)
-	}
-	return syncFolder(s.dir)
+	return nil
 }
 
-func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+func (s *Store) write(text []byte) error {
+	if err := s.disk.MkdirAll(s.dir); err != nil {
+		return err
+	}
+	path := filepath.Join(s.dir, cursorsFile)
+	f, err := s.disk.Create(path + tmpSuffix)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = f.Write(text)
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	if err := s.disk.Rename(path, path+oldSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.disk.Rename(path+tmpSuffix, path); err != nil {
+		return err
+	}
+	return s.disk.SyncFolder(s.dir)
 }

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // The file of cursors is JSON for people, one target a line, sorted by key:
@@ -26,7 +27,8 @@ type cursorsDoc struct {
 }
 
 type cursorJSON struct {
-	Target      string         `json:"target"`
+	Target      string         `json:"target,omitempty"`
+	TargetBytes []byte         `json:"target_bytes,omitempty"` // instead, in base64, where a path is no UTF-8
 	Generations []positionJSON `json:"generations,omitempty"`
 	Parts       []partJSON     `json:"parts,omitempty"`
 	Time        int64          `json:"time,omitempty"`
@@ -69,20 +71,22 @@ func encodeCursor(c Cursor) []byte {
 	return line
 }
 
-func encodeCursors(keys []string, lines map[string][]byte) []byte {
-	var out bytes.Buffer
-	fmt.Fprintf(&out, `{"version":%d,"targets":[`, cursorsVersion)
+func appendCursors(out []byte, keys []string, lines map[string][]byte) []byte {
+	out = fmt.Appendf(out, `{"version":%d,"targets":[`, cursorsVersion)
 	for i, key := range keys {
 		if i > 0 {
-			out.WriteByte(',')
+			out = append(out, ',')
 		}
-		out.WriteByte('\n')
-		out.Write(lines[key])
+		out = append(out, '\n')
+		out = append(out, lines[key]...)
 	}
-	out.WriteString("\n]")
-	fmt.Fprintf(&out, `,"crc32c":"%08x"}`+"\n", crc32.Checksum(out.Bytes(), castagnoli))
-	return out.Bytes()
+	out = append(out, "\n]"...)
+	return appendSum(out, checksum(out))
 }
+
+func checksum(text []byte) uint32 { return crc32.Checksum(text, castagnoli) }
+
+func appendSum(out []byte, sum uint32) []byte { return fmt.Appendf(out, `,"crc32c":"%08x"}`+"\n", sum) }
 
 const sumLength = len(`,"crc32c":"89abcdef"}` + "\n")
 
@@ -91,8 +95,7 @@ func decodeCursors(data []byte) ([]Cursor, error) {
 		return nil, fmt.Errorf("only %d bytes long", len(data))
 	}
 	body := data[:len(data)-sumLength]
-	want := fmt.Sprintf(`,"crc32c":"%08x"}`+"\n", crc32.Checksum(body, castagnoli))
-	if string(data[len(body):]) != want {
+	if want := appendSum(nil, checksum(body)); !bytes.Equal(data[len(body):], want) {
 		return nil, errors.New("its checksum does not fit its content")
 	}
 	var doc cursorsDoc
@@ -118,6 +121,9 @@ func toJSON(c Cursor) cursorJSON {
 		c.Totals.Delivered.Lines, c.Totals.Delivered.Bytes, c.Totals.Dropped.Lines, c.Totals.Dropped.Bytes,
 		c.Totals.LostBytes, c.Totals.Gaps,
 	}}
+	if !utf8.ValidString(c.Key) {
+		j.Target, j.TargetBytes = "", []byte(c.Key)
+	}
 	for _, p := range c.Generations {
 		j.Generations = append(j.Generations, positionJSON{p.ID.String(), p.Name, p.Offset, p.Done, p.Skip})
 	}
@@ -137,6 +143,9 @@ func fromJSON(j cursorJSON) (Cursor, error) {
 		Delivered: Count{t.DeliveredLines, t.DeliveredBytes}, Dropped: Count{t.DroppedLines, t.DroppedBytes},
 		LostBytes: t.LostBytes, Gaps: t.Gaps,
 	}}
+	if len(j.TargetBytes) > 0 {
+		c.Key = string(j.TargetBytes)
+	}
 	for _, p := range j.Generations {
 		id, err := parseGenerationID(p.ID)
 		if err != nil {

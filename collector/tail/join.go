@@ -115,7 +115,9 @@ func (r *Reader) reread(p *part) (line, bool) {
 		r.scratch = make([]byte, p.length)
 	}
 	raw := r.scratch[:p.length]
+	r.beat.Waiting()
 	n, err := p.gen.file.readAt(raw, p.off)
+	r.beat.Busy()
 	var l line
 	if err != nil || int64(n) < p.length || !(r.clock.cri(raw, &l) || r.clock.docker(raw, &l)) {
 		return l, false

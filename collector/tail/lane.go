@@ -45,8 +45,8 @@ func (s *Set) Lane(rows Rows, saved Saved) *Lane {
 }
 
 // Open makes the reader of a shard.
-func (l *Lane) Open(shard int, bell *pipeline.Bell) pipeline.Reader {
-	r := newReader(l, shard, bell)
+func (l *Lane) Open(shard int, bell *pipeline.Bell, beat *pipeline.Beat) pipeline.Reader {
+	r := newReader(l, shard, bell, beat)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if shard < len(l.readers) {

@@ -19,6 +19,7 @@ type Reader struct {
 	lane  *Lane
 	index int
 	bell  *pipeline.Bell
+	beat  *pipeline.Beat // the reading goroutine's; it waits while a disk is asked, which may be dead
 
 	inboxMu sync.Mutex // taken when a source wakes, comes or goes
 	inbox   []*source
@@ -27,7 +28,8 @@ type Reader struct {
 	sources []*source // all that it owns
 	busy    []*source
 	next    int // the turn in busy
-	deal    uint64
+	deal    uint64 // the one that is carried out
+	told    uint64 // the one that was last looked at: some sources may still have to come home
 	gone    []pipeline.Cursor // of sources that ended, until the saver has asked
 
 	clock   clock
@@ -50,8 +52,8 @@ const (
 	minRoom = 4 << 10
 )
 
-func newReader(l *Lane, index int, bell *pipeline.Bell) *Reader {
-	return &Reader{lane: l, index: index, bell: bell, walked: time.Now()}
+func newReader(l *Lane, index int, bell *pipeline.Bell, beat *pipeline.Beat) *Reader {
+	return &Reader{lane: l, index: index, bell: bell, beat: beat, walked: time.Now()}
 }
 
 // wake puts a source into the inbox. Anybody may call it who holds Lane.mu.
@@ -66,8 +68,8 @@ func (r *Reader) wake(src *source) {
 	r.bell.Ring()
 }
 
-// Woken tells whether a source waits in the inbox.
-func (r *Reader) Woken() bool { return r.woken.Load() || r.deal != r.lane.deals.Load() }
+// Woken tells whether a source waits in the inbox, or sources were dealt out anew.
+func (r *Reader) Woken() bool { return r.woken.Load() || r.told != r.lane.deals.Load() }
 
 // Targets is how many sources the reader owns, and how many ended ones the saver has not heard of.
 func (r *Reader) Targets() int {
@@ -120,6 +122,7 @@ func (r *Reader) Rest(poll time.Duration) time.Duration {
 
 // Look refreshes the unread bytes while the lane has no block to read into.
 func (r *Reader) Look() {
+	r.beat.Waiting()
 	r.now = time.Now()
 	r.open()
 	for _, src := range r.busy {
@@ -205,6 +208,7 @@ func (r *Reader) redeal() {
 	}
 	r.lane.mu.Lock()
 	defer r.lane.mu.Unlock()
+	r.told = deals
 	waiting := false
 	r.sources = slices.DeleteFunc(r.sources, func(src *source) bool {
 		to := r.lane.dealt(src)

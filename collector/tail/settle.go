@@ -9,6 +9,8 @@ import (
 
 // Settle applies the verdicts of a block that has come home.
 func (r *Reader) Settle(b *pipeline.Block) {
+	r.beat.Waiting() // letting go of a file asks the disk for its size
+	defer r.beat.Busy()
 	for i := range b.Segments {
 		s := &b.Segments[i]
 		g := s.Mark.(*generation)
@@ -26,6 +28,9 @@ func (r *Reader) Settle(b *pipeline.Block) {
 		g.bury()
 		src.release()
 		src.moved = true
+		if src.underway == 0 && r.deal != r.told {
+			r.woken.Store(true) // it may have to be handed over
+		}
 		if !src.busy && src.parked == nil {
 			r.poll(src)
 		}

@@ -193,6 +193,7 @@ func (g *generation) begin() {
 	if o.Start == End || old {
 		at := lastLineEnd(g.file)
 		g.read, g.settled, g.seen = at, at, at
+		g.src.moved = true // on disk at once: what comes now is wanted, also by a leatd that is started again before it was sent
 	}
 }
 

@@ -21,6 +21,7 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	if src.wait.After(r.now) || src.retryAt.After(r.now) || r.leaving(src) {
 		return turnDry
 	}
+	r.beat.Waiting()
 	src.sync(r.now)
 	g, followed := src.current()
 	if g == nil {
@@ -62,7 +63,9 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 		return r.atEnd(b, src, g, followed, 0)
 	}
 	lo := b.Data
+	r.beat.Busy()
 	used, full := r.cut(b, g, lo, lo+n)
+	r.beat.Waiting()
 	switch {
 	case full:
 		return turnFull
