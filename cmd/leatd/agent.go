@@ -21,6 +21,7 @@ import (
 	"github.com/leatd/leat/collector/tail"
 	"github.com/leatd/leat/exporter"
 	"github.com/leatd/leat/pipeline"
+	"github.com/leatd/leat/sinks"
 )
 
 // An agent is leatd at work. It starts in the order of the data and stops in it: discovery and readers first, then what
@@ -113,6 +114,10 @@ func (a *agent) newLane(s config.Sink, stdout io.Writer) (lane, error) {
 		return lane{}, fmt.Errorf("sinks.%w", err)
 	}
 	a.stores = append(a.stores, sink)
+	if f, ok := sink.(*sinks.File); ok && f.Torn() > 0 {
+		a.log.Warn("what a crash left unfinished at the end of a segment was cut off; its lines are written again",
+			"sink", s.Name, "bytes", f.Torn())
+	}
 	cursors, err := pipeline.OpenStore(filepath.Join(a.cfg.State, s.Name), a.log)
 	if err != nil {
 		return lane{}, err

@@ -39,6 +39,9 @@ func demo(ctx context.Context, flags *config.Flags, stdout, stderr io.Writer) in
 		defer cancel()
 	}
 	pods := filepath.Join(dir, "pods")
+	if err := os.MkdirAll(pods, 0o750); err != nil { // before the agent looks for it
+		return fail(err)
+	}
 	workloads := sample.NewWorkloads(pods, sample.Options{Rate: float64(flags.DemoRate)})
 
 	cfg := config.Default(func(string) (string, bool) { return "demo-node", true })

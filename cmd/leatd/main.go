@@ -4,6 +4,7 @@
 //	agent.go    the wiring, in the order of the data, and how it stops
 //	sinks.go    from the configuration to sinks
 //	check.go    leatd check
+//	census.go   what check has found
 //	demo.go     leatd demo
 package main
 
@@ -36,7 +37,8 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop)   // whoever asks a second time has no patience: that ends leatd at once
+	signal.Ignore(syscall.SIGPIPE) // a console sink whose reader has gone is an error like any other
 	os.Exit(leatd(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
