@@ -40,7 +40,7 @@ func (s *shard) encode() {
 			s.encoding.enter()
 			fill.add(b)
 			s.encoding.leave()
-			if fill.raw < s.lane.MaxBatch {
+			if fill.raw+s.lane.BlockSize <= s.lane.MaxBatch { // there is room for one more
 				continue
 			}
 		}

@@ -68,7 +68,7 @@ func TestWakeUpJustBeforeSleep(t *testing.T) {
 	})
 }
 
-// TestBlocksGather: while a request is out, blocks gather up to MaxBatch; a full batch waits for the sender.
+// TestBlocksGather: while a request is out, blocks gather as long as one more fits into MaxBatch; a full batch waits for the sender.
 func TestBlocksGather(t *testing.T) {
 	onBench(t, func(o *Options) { o.Blocks = 20 }, func(b *bench) {
 		b.sink.set(func(context.Context, string) Answer { time.Sleep(3 * time.Second); return accepted })
@@ -80,7 +80,7 @@ func TestBlocksGather(t *testing.T) {
 		for _, r := range strings.Split(b.sink.requests(false), "\n") {
 			sizes = append(sizes, len(strings.Fields(r)))
 		}
-		if got, want := fmt.Sprint(sizes), "[1 30 30 12]"; got != want {
+		if got, want := fmt.Sprint(sizes), "[1 20 20 20 12]"; got != want {
 			t.Errorf("records in the requests %s, want %s", got, want)
 		}
 		if got := b.in.settled("a"); got != 73 {
