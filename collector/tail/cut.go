@@ -35,8 +35,7 @@ func (r *Reader) take(b *pipeline.Block, g *generation) taking {
 	return taking{s, g, g.read, len(b.Records), s.Bytes, s.CutBytes}
 }
 
-// took ends an addition of n bytes of the file: the read position moves, and the ledger counts what is new. A range that
-// is read again after a rewind was counted before; reads never cross the end of such a range.
+// took ends an addition of n bytes of the file: the read position moves, and the ledger counts what is new.
 func (r *Reader) took(b *pipeline.Block, t taking, n int) {
 	g, src := t.g, t.g.src
 	t.N = len(b.Records) - t.First
@@ -44,24 +43,29 @@ func (r *Reader) took(b *pipeline.Block, t taking, n int) {
 	t.End, t.Skip, t.Time = g.read, g.skip, src.lastTime
 	t.Parts = src.openParts()
 	src.retryAt = time.Time{}
-	if n > 0 && t.from >= g.seen {
-		g.seen = g.read
-		r.count(b, t)
-	}
-	src.publishUnread(r.now)
+	r.count(b, t)
+	src.publish(r.now)
 }
 
-// count enters an addition into the ledger: it is read, and pending from now on.
+// count enters an addition into the ledger: it is read, and pending from now on. What is owed after a rewind was counted
+// the first time and is pending still.
 func (r *Reader) count(b *pipeline.Block, t taking) {
-	f := t.g.src.target.Account.Own()
+	g, src := t.g, t.g.src
+	f := src.target.Account.Own()
 	fresh := b.Records[t.records:]
 	lines, bytes := int64(len(fresh)), t.Bytes-t.bytes+t.CutBytes-t.cut
+	if g.owed != (pipeline.Count{}) {
+		again := pipeline.Count{Lines: min(lines, g.owed.Lines), Bytes: min(bytes, g.owed.Bytes)}
+		g.owed.Add(-again.Lines, -again.Bytes)
+		lines, bytes = lines-again.Lines, bytes-again.Bytes
+		fresh = fresh[again.Lines:]
+	}
 	if f.Pending.Lines == 0 && lines > 0 {
-		f.Oldest = fresh[0].Time
+		src.oldest = fresh[0].Time
 	}
 	f.Read.Add(lines, bytes)
 	f.Pending.Add(lines, bytes)
-	t.g.pending.Add(lines, bytes)
+	g.pending.Add(lines, bytes)
 	if t.Any&(pipeline.Unparsed|pipeline.Truncated) == 0 {
 		return
 	}
@@ -101,7 +105,7 @@ func (r *Reader) cut(b *pipeline.Block, g *generation, lo, hi int) (used int, fu
 		l := &r.line
 		if ok && !l.part && len(src.open[stream(l)].parts) == 0 && len(l.body) <= maxLine {
 			r.record(b, t, pipeline.Record{Time: l.time, Off: offset(buf, l.body, at), Len: uint32(len(l.body)), Pos: uint32(base + int64(at)), Flags: flags(l)})
-		} else if !r.special(b, t, ok, raw, at, base+int64(at)) {
+		} else if !r.special(b, t, ok, raw, at, base+int64(at), 0) {
 			full = true
 			break
 		}
@@ -188,12 +192,15 @@ func (r *Reader) parse(src *source, g *generation, raw []byte) bool {
 
 // special takes the lines that are rare: parts, lines that end one, unparsed lines, and lines that are too long. It is
 // false if the block has no room for the joined body.
-func (r *Reader) special(b *pipeline.Block, t taking, parsed bool, raw []byte, at int, pos int64) bool {
+func (r *Reader) special(b *pipeline.Block, t taking, parsed bool, raw []byte, at int, pos int64, fl pipeline.Flags) bool {
 	l := &r.line
 	o := &t.g.src.open[stream(l)]
+	maxLine := r.lane.set.opts.MaxLine
 	switch {
 	case !parsed:
-		r.keep(b, t, at, pos, pipeline.Unparsed)
+		r.keep(b, t, at, pos, fl|pipeline.Unparsed)
+	case l.part && o.bytes > maxLine: // nothing of it can be kept
+		t.CutBytes += int64(len(l.body))
 	case l.part:
 		if len(o.parts) >= mostParts && !r.join(b, t, o, nil, pos, flags(l)|pipeline.Unfinished) {
 			return false
@@ -201,11 +208,11 @@ func (r *Reader) special(b *pipeline.Block, t taking, parsed bool, raw []byte, a
 		o.add(part{
 			gen: t.g, off: t.Start + pos, length: int64(len(raw)), round: r.round,
 			body: offset(b.Buf, l.body, at), n: len(l.body), time: l.time,
-		}, r.lane.set.opts.MaxLine)
+		})
 	case len(o.parts) > 0:
-		return r.join(b, t, o, l.body, pos, flags(l))
+		return r.join(b, t, o, l.body, pos, flags(l)|fl)
 	default:
-		r.keep(b, t, at, pos, 0)
+		r.keep(b, t, at, pos, fl)
 	}
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -23,12 +24,13 @@ type file struct {
 	raw     bool
 	key     inode
 	order   order // owned by the set
+	lease   func(fd int) writers
 	mtime   int64 // when it was opened, ns
 	early   bool  // it was there before discovery had seen the node once
 
-	users  atomic.Int32 // lanes that have not done with it
-	listed atomic.Bool  // it still has a name in its folder
-	name   atomic.Pointer[string]
+	users  atomic.Int32           // lanes that have not done with it
+	listed atomic.Bool            // it still has a name in its folder
+	path   atomic.Pointer[string] // as discovery saw it last
 
 	mu      sync.Mutex // guards what follows: lanes find it out for themselves, whoever comes first
 	id      *pipeline.GenerationID
@@ -47,7 +49,8 @@ type inode struct {
 type order struct {
 	restart int
 	current bool  // it has the name that the runtime writes to
-	first   int64 // time of the first record; late where unknown
+	first   int64 // time of the first record, or of its making
+	known   bool  // first is for good
 	seq     int   // of discovery
 }
 
@@ -98,6 +101,15 @@ func inodeOf(fd int, path string) (key inode, size, mtime int64, err error) {
 	return key, int64(st.Size), st.Mtime.Sec*1e9 + int64(st.Mtime.Nsec), nil
 }
 
+// name is what the file was called last.
+func (f *file) name() string { return filepath.Base(*f.path.Load()) }
+
+// inPlace tells whether the file still has the path under which discovery saw it last: if not, there will be news.
+func (f *file) inPlace() bool {
+	key, _, _, err := inodeOf(unix.AT_FDCWD, *f.path.Load())
+	return err == nil && key == f.key
+}
+
 // readAt is pread(2): n < len(p) without an error is the end of the file.
 func (f *file) readAt(p []byte, off int64) (n int, err error) {
 	for {
@@ -106,7 +118,7 @@ func (f *file) readAt(p []byte, off int64) (n int, err error) {
 			return n, nil
 		}
 		if err != unix.EINTR {
-			return 0, fmt.Errorf("read %s: %w", *f.name.Load(), err)
+			return 0, fmt.Errorf("read %s: %w", *f.path.Load(), err)
 		}
 	}
 }
@@ -118,6 +130,20 @@ func (f *file) size() int64 {
 		return 0
 	}
 	return st.Size
+}
+
+// hold keeps the descriptor open for somebody who is no lane, until release. It is false if it is closed already: then the
+// number is another file's.
+func (f *file) hold() bool {
+	for {
+		n := f.users.Load()
+		if n <= 0 {
+			return false
+		}
+		if f.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
 }
 
 // release ends one lane's use. The last one closes the descriptor.
@@ -152,11 +178,14 @@ func (f *file) identify(complete bool) (pipeline.GenerationID, bool) {
 	return id, ok
 }
 
-// changed tells whether the file begins otherwise than it did when it was identified: it was truncated and written anew,
-// and has by now grown past where it was read.
-func (f *file) changed() bool {
+// changed tells whether the file begins otherwise than it did when it was identified as this generation: it was truncated
+// and written anew, and has by now grown past where it was read. Another lane may have noticed before.
+func (f *file) changed(was pipeline.GenerationID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.id == nil || *f.id != was {
+		return true
+	}
 	var now [headLength]byte
 	n, err := f.readAt(now[:f.headLen], 0)
 	return err == nil && (n < f.headLen || now != f.headIs)

@@ -97,10 +97,14 @@ type bench struct {
 	set  *Set
 	pl   *pipeline.Lane
 	stop func(drain bool)
+
+	times timing
 }
 
 func newBench(t *testing.T) *bench {
 	h := &bench{t: t, dir: t.TempDir(), state: t.TempDir(), sink: newMemory()}
+	h.times = standard
+	h.times.quiet, h.times.walk, h.times.check = time.Second/2, time.Second, time.Second/10
 	h.opts = Options{MaxLine: 256 << 10, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	h.lane = pipeline.Options{Name: "memory", MaxWait: 5 * time.Millisecond}
 	t.Cleanup(func() {
@@ -121,6 +125,7 @@ func (h *bench) start() {
 	o := h.lane
 	o.Sink, o.Store, o.Log = h.sink, store, h.opts.Log
 	h.set = NewSet(h.opts)
+	h.set.times = h.times
 	h.pl = pipeline.NewLane(o)
 	intake := h.set.Lane(h.pl, store)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -173,7 +178,7 @@ func list(folder string) (files []pipeline.LogFile) {
 	for _, e := range entries {
 		if m := logName.FindStringSubmatch(e.Name()); m != nil {
 			restart, _ := strconv.Atoi(m[1])
-			files = append(files, pipeline.LogFile{Path: filepath.Join(folder, e.Name()), Name: e.Name(), Restart: restart, Gzip: m[3] != ""})
+			files = append(files, pipeline.LogFile{Path: filepath.Join(folder, e.Name()), Name: e.Name(), Restart: restart, Gzip: strings.HasSuffix(e.Name(), ".gz")})
 		}
 	}
 	return files
@@ -289,7 +294,7 @@ func (h *bench) dump() string {
 		for _, src := range l.sources {
 			fmt.Fprintf(&b, "%s: busy %v parked %v underway %d version %d of %d epoch %d\n", src.target.Key, src.busy, src.parked != nil, src.underway, src.version, src.log.version.Load(), src.epoch)
 			for _, g := range src.gens {
-				fmt.Fprintf(&b, "  %s %s read %d settled %d size %d done %v released %v listed %v identified %v order %+v\n", *g.file.name.Load(), g.id, g.read, g.settled, g.size, g.done, g.released, g.file.listed.Load(), g.identified, g.file.order)
+				fmt.Fprintf(&b, "  %s %s read %d settled %d size %d done %v released %v listed %v identified %v order %+v\n", g.file.name(), g.id, g.read, g.settled, g.size, g.done, g.released, g.file.listed.Load(), g.identified, g.file.order)
 			}
 		}
 	}

@@ -1,14 +1,20 @@
 package tail
 
-import "github.com/leatd/leat/pipeline"
+import (
+	"slices"
+
+	"github.com/leatd/leat/pipeline"
+)
 
 // An openLine is a line of one stream whose end has not come yet. Its parts stay in their files: only where they lie is
 // kept, so an unfinished line costs no memory and pins nothing but itself. Parts that were read into the present block
 // are copied from there, others are read again when the end comes.
+//
+// Parts are kept until they are more than max_line together, so it can be told from them that the line is cut. What comes
+// after that is counted as cut when it comes.
 type openLine struct {
 	parts []part
-	bytes int   // of the parts' bodies
-	cut   int64 // bytes of further parts, beyond max_line, that are not kept
+	bytes int // of the parts' bodies
 }
 
 // A part is one raw line of a file that holds a piece of a log line.
@@ -27,32 +33,38 @@ type part struct {
 // several records.
 const mostParts = 1024
 
-func (o *openLine) add(p part, maxLine int) {
-	if o.bytes >= maxLine {
-		o.cut += int64(p.n)
-		return
-	}
+func (o *openLine) add(p part) {
 	o.parts = append(o.parts, p)
 	o.bytes += p.n
 }
 
-// drop forgets the parts of a generation whose content is gone.
-func (o *openLine) drop(g *generation) {
-	for i := 0; i < len(o.parts); {
-		if o.parts[i].gen == g {
-			o.bytes -= o.parts[i].n
-			o.parts = append(o.parts[:i], o.parts[i+1:]...)
-		} else {
-			i++
+// drop forgets the parts of a generation whose content is gone, and returns how many bytes those were.
+func (o *openLine) drop(g *generation) (bytes int64) {
+	o.parts = slices.DeleteFunc(o.parts, func(p part) bool {
+		if p.gen == g {
+			bytes += int64(p.n)
 		}
-	}
+		return p.gen == g
+	})
+	o.bytes -= int(bytes)
+	return bytes
 }
 
 func (o *openLine) clear() {
-	o.parts, o.bytes, o.cut = o.parts[:0], 0, 0
+	clear(o.parts) // they hold generations
+	o.parts, o.bytes = o.parts[:0], 0
 }
 
 func (src *source) hasOpen() bool { return len(src.open[0].parts)+len(src.open[1].parts) > 0 }
+
+// forgetBlock makes open lines forget that their parts were read into a block of a certain reader.
+func (src *source) forgetBlock() {
+	for i := range src.open {
+		for j := range src.open[i].parts {
+			src.open[i].parts[j].round = 0
+		}
+	}
+}
 
 // openParts is the saved form of what is open at the read position; nil if nothing is.
 func (src *source) openParts() []pipeline.Part {
@@ -77,14 +89,18 @@ func (r *Reader) join(b *pipeline.Block, t taking, o *openLine, last []byte, pos
 	}
 	keep := r.line // reading parts again parses them
 	from := b.Spare
-	over := o.cut
+	over := int64(0)
 	put := func(body []byte) {
 		n := min(len(body), from+maxLine-b.Spare)
 		over += int64(len(body) - n)
 		b.Spare += copy(b.Buf[b.Spare:], body[:n])
 	}
 	for i := range o.parts {
-		put(r.bodyOf(b, &o.parts[i]))
+		body, ok := r.bodyOf(b, &o.parts[i])
+		if !ok {
+			t.g.src.lose(pipeline.LostDeleted, int64(o.parts[i].n))
+		}
+		put(body)
 	}
 	put(last)
 	r.line = keep
@@ -98,15 +114,12 @@ func (r *Reader) join(b *pipeline.Block, t taking, o *openLine, last []byte, pos
 }
 
 // bodyOf is the body of a part: in the present block if it was read there, else from its file.
-func (r *Reader) bodyOf(b *pipeline.Block, p *part) []byte {
+func (r *Reader) bodyOf(b *pipeline.Block, p *part) (body []byte, ok bool) {
 	if p.round == r.round {
-		return b.Buf[p.body : int(p.body)+p.n]
+		return b.Buf[p.body : int(p.body)+p.n], true
 	}
 	l, ok := r.reread(p)
-	if !ok {
-		return nil
-	}
-	return l.body
+	return l.body, ok
 }
 
 // reread reads a part's raw line again.
@@ -125,32 +138,36 @@ func (r *Reader) reread(p *part) (line, bool) {
 	return l, true
 }
 
-// flushOpen gives out open lines whose end will not come. They are counted once for each place where that happens.
+// flushOpen gives out open lines whose end will not come. Their places are behind the last line of the file, one for each
+// stream, where no other record can begin.
 func (r *Reader) flushOpen(b *pipeline.Block, g *generation) turned {
 	src := g.src
-	g.identify(true)
+	if !g.identified { // an empty file has no name for a place in it
+		for i := range src.open {
+			if parts := src.open[i].parts; len(parts) > 0 {
+				g = parts[len(parts)-1].gen
+			}
+		}
+	}
 	t := r.take(b, g)
-	counted := g.read <= g.flushedAt
+	full := false
 	for i := range src.open {
 		fl := pipeline.Unfinished
 		if i == 1 {
 			fl |= pipeline.Stderr
 		}
-		if o := &src.open[i]; len(o.parts) > 0 && !r.join(b, t, o, nil, g.read-t.Start, fl) {
-			return turnFull // nothing was settled: both are given out again in the next block
+		if o := &src.open[i]; len(o.parts) > 0 && !full {
+			full = !r.join(b, t, o, nil, g.read-t.Start+1+int64(i), fl)
 		}
 	}
 	r.took(b, t, 0)
-	if !counted {
-		g.flushedAt = g.read
-		r.count(b, t)
-		src.target.Account.Publish()
+	if full {
+		return turnFull // the other one goes into the next block
 	}
 	return turnMore
 }
 
-// restore takes up the lines that are open at the settled position, after a restart or a rewind. The generations that
-// hold their parts are identified by then, for older ones always are.
+// restore takes up the lines that are open at the settled position, after a restart or a rewind.
 func (r *Reader) restore(src *source) {
 	src.restoreParts = false
 	src.open[0].clear()
@@ -161,8 +178,9 @@ func (r *Reader) restore(src *source) {
 			o = &src.open[1]
 		}
 		p := part{off: saved.Offset, length: saved.Length}
-		for _, g := range src.gens {
-			if g.identified && g.id == saved.ID && !g.released {
+		for i, g := range src.gens {
+			followed := i+1 < len(src.gens)
+			if !g.released && (g.identified || g.identify(followed)) && g.id == saved.ID && !g.copied {
 				p.gen = g
 			}
 		}
@@ -172,11 +190,10 @@ func (r *Reader) restore(src *source) {
 			l, ok = r.reread(&p)
 		}
 		if !ok {
-			src.target.Account.Own().Lost[pipeline.LostDeleted] += saved.Length
-			src.totals.LostBytes += saved.Length
+			src.lose(pipeline.LostDeleted, saved.Length)
 			continue
 		}
 		p.n, p.time = len(l.body), l.time
-		o.add(p, r.lane.set.opts.MaxLine)
+		o.add(p)
 	}
 }

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,6 +19,8 @@ type Lane struct {
 
 	mu      sync.Mutex // guards what follows: touched when files come and go, wake up or move, never on a block's way
 	sources map[*log]*source
+	queues  map[string][]*source // by key, the oldest first: it alone is read
+	resumed map[string]bool      // keys whose saved cursor was taken up, for it holds once
 	readers []*Reader
 	shards  int
 	seq     int
@@ -37,7 +40,10 @@ type Saved interface {
 
 // Lane makes a lane over the set. All lanes are made before discovery begins: a file that is opened counts them.
 func (s *Set) Lane(rows Rows, saved Saved) *Lane {
-	l := &Lane{set: s, rows: rows, saved: saved, sources: make(map[*log]*source)}
+	l := &Lane{
+		set: s, rows: rows, saved: saved,
+		sources: make(map[*log]*source), queues: make(map[string][]*source), resumed: make(map[string]bool),
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lanes = append(s.lanes, l)
@@ -46,7 +52,7 @@ func (s *Set) Lane(rows Rows, saved Saved) *Lane {
 
 // Open makes the reader of a shard.
 func (l *Lane) Open(shard int, bell *pipeline.Bell, beat *pipeline.Beat) pipeline.Reader {
-	r := newReader(l, shard, bell, beat)
+	r := newReader(l, bell, beat)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if shard < len(l.readers) {
@@ -63,10 +69,15 @@ func (l *Lane) Deal(shards int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.shards = shards
-	for _, src := range l.sources {
-		if src.owner == nil {
-			l.give(src, l.dealt(src))
+	var free []*source
+	for _, queue := range l.queues {
+		if src := queue[0]; src.owner == nil {
+			free = append(free, src)
 		}
+	}
+	slices.SortFunc(free, func(a, b *source) int { return a.seq - b.seq })
+	for _, src := range free {
+		l.give(src, l.dealt(src))
 	}
 	l.deals.Add(1)
 	for _, r := range l.readers {
@@ -89,17 +100,27 @@ func (l *Lane) update(g *log) {
 	defer l.mu.Unlock()
 	src := l.sources[g]
 	if src == nil {
-		src = newSource(l, g)
-		src.seq = l.seq
-		l.seq++
-		l.sources[g] = src
-		if l.shards > 0 {
-			l.give(src, l.dealt(src))
-		}
-		return
-	}
-	if src.owner != nil {
+		l.add(g)
+	} else if src.owner != nil {
 		src.owner.wake(src)
+	}
+}
+
+// add makes the source of a log. If a log of the same key is not yet settled in this lane, it waits behind that one: its
+// lines are younger, and a key has one cursor.
+func (l *Lane) add(g *log) {
+	key := g.target.Key
+	src := newSource(l, g)
+	src.seq = l.seq
+	l.seq++
+	if c, ok := l.saved.Cursor(key); ok && !l.resumed[key] {
+		l.resumed[key] = true
+		src.resume(c)
+	}
+	l.sources[g] = src
+	l.queues[key] = append(l.queues[key], src)
+	if l.shards > 0 && len(l.queues[key]) == 1 {
+		l.give(src, l.dealt(src))
 	}
 }
 
@@ -115,17 +136,23 @@ func (l *Lane) wake(src *source) {
 // drop ends a source whose log is gone and settled. It is not ended if the log has come back meanwhile. alone tells
 // that no other source has its key, so that its saved cursor can go.
 func (l *Lane) drop(src *source) (ended, alone bool) {
-	if !l.set.forget(src.log) {
+	if !l.set.forget(src.log, src.version) {
 		return false, false
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := src.log.target.Key
 	delete(l.sources, src.log)
 	src.owner = nil
-	alone = true
-	for g := range l.sources {
-		alone = alone && g.target.Key != src.log.target.Key
-	}
-	l.mu.Unlock()
+	queue := slices.Delete(l.queues[key], 0, 1)
 	l.rows.Forget(src.target)
-	return true, alone
+	if len(queue) == 0 {
+		delete(l.queues, key)
+		return true, true
+	}
+	l.queues[key] = queue
+	next := queue[0]
+	next.totals = src.totals // the key's lifetime goes on
+	l.give(next, l.dealt(next))
+	return true, false
 }

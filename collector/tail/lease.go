@@ -11,18 +11,20 @@ const (
 	someWriter
 )
 
-// writers asks the kernel for a read lease and gives it back at once: fcntl(2) grants one only where nobody has the file
+// askWriters asks the kernel for a read lease and gives it back at once: fcntl(2) grants one only where nobody has the file
 // open for writing. So a rotated file is known to be complete the moment the runtime has closed it, and not only after
 // a while without news. Leases are for the file's owner; where they can't be had (another owner without CAP_LEASE, a
 // file system without leases) the answer is unknown, and quiet has to do.
-func (f *file) writers() writers {
-	_, err := unix.FcntlInt(uintptr(f.fd), unix.F_SETLEASE, unix.F_RDLCK)
+func askWriters(fd int) writers {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK)
 	switch err {
 	case nil:
-		_, _ = unix.FcntlInt(uintptr(f.fd), unix.F_SETLEASE, unix.F_UNLCK)
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK)
 		return noWriter
 	case unix.EAGAIN:
 		return someWriter
 	}
 	return unknownWriters
 }
+
+func (f *file) writers() writers { return f.lease(f.fd) }

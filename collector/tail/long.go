@@ -14,18 +14,63 @@ func (r *Reader) longLine(b *pipeline.Block, g *generation, n int) turned {
 		return r.failed(g.src, err)
 	}
 	n += m
-	if end := bytes.IndexByte(b.Buf[:n], '\n'); end >= 0 {
-		b.Spare = len(b.Buf) // the data has it
-		r.cut(b, g, 0, end+1)
-		return turnFull
-	}
-	if n < len(b.Buf) { // its end is not written yet
-		g.size = max(g.size, g.read+int64(n))
+	end := bytes.IndexByte(b.Buf[:n], '\n')
+	switch {
+	case end >= 0:
+		if !r.longJoin(b, g, end, end+1, 0) {
+			b.Spare = len(b.Buf) // the data has it
+			r.cut(b, g, 0, end+1)
+		}
+	case n < len(b.Buf): // its end is not written yet
+		if size := g.read + int64(n); size > g.size {
+			g.grow(size, r.now)
+		}
 		return r.atEnd(b, g.src, g, g.src.after(g) != nil, n)
+	case !g.identified:
+		if g.identify(true) {
+			return turnMore
+		}
+		return turnDry
+	default:
+		g.skip = true // to its newline
+		if !r.longJoin(b, g, n, n, pipeline.Truncated) {
+			b.Spare = len(b.Buf)
+			r.rawLine(b, g, n, pipeline.Truncated)
+		}
 	}
-	b.Spare = len(b.Buf)
-	r.rawLine(b, g, n, pipeline.Truncated)
 	return turnFull
+}
+
+// longJoin takes a long line of n bytes if it ends an open one: then the block holds the joined line instead of what was
+// read. used is how far the read position moves. It is false for any other line.
+func (r *Reader) longJoin(b *pipeline.Block, g *generation, n, used int, fl pipeline.Flags) bool {
+	src := g.src
+	if !src.hasOpen() {
+		return false
+	}
+	raw := bytes.Clone(b.Buf[:n]) // Docker's lines are decoded in place, and it may be for nothing
+	if !r.parse(src, g, raw) {
+		return false
+	}
+	o := &src.open[stream(&r.line)]
+	body := r.line.body
+	fl |= flags(&r.line)
+	if r.line.part {
+		if len(o.parts) < mostParts {
+			return false
+		}
+		body, used, fl = nil, 0, flags(&r.line)|pipeline.Unfinished // the part itself comes next
+		g.skip = false
+	} else if len(o.parts) == 0 {
+		return false
+	}
+	t := r.take(b, g)
+	r.join(b, t, o, body, g.read-t.Start, fl)
+	if used > 0 {
+		src.lastTime = r.line.time
+	}
+	r.took(b, t, used)
+	return true
 }
 
 // lastLine takes what stands at the end of a file without a newline. It is false if the block has no room for it.
@@ -33,12 +78,17 @@ func (r *Reader) lastLine(b *pipeline.Block, g *generation, n int) bool {
 	if len(b.Records) == cap(b.Records) {
 		return false
 	}
-	g.identify(true)
+	if b.Data+n > b.Room() {
+		if from := g.read; r.longJoin(b, g, n, n, pipeline.Unfinished) {
+			return g.read > from
+		}
+		b.Spare = len(b.Buf)
+	}
 	return r.rawLine(b, g, n, pipeline.Unfinished)
 }
 
-// rawLine makes a record of n bytes at b.Data that have no newline. If that is because the line goes on, the rest will be
-// passed over.
+// rawLine makes a record of n bytes at b.Data that have no newline: because the file ends there, or because they are all
+// that is kept of a line.
 func (r *Reader) rawLine(b *pipeline.Block, g *generation, n int, fl pipeline.Flags) bool {
 	at := b.Data
 	raw := b.Buf[at : at+n]
@@ -46,19 +96,10 @@ func (r *Reader) rawLine(b *pipeline.Block, g *generation, n int, fl pipeline.Fl
 		g.format = formatOf(g.src, raw)
 	}
 	t := r.take(b, g)
-	pos := g.read - t.Start
-	switch ok := r.parse(g.src, g, raw); {
-	case ok && r.line.part && fl == pipeline.Unfinished:
-		if !r.special(b, t, ok, raw, at, pos) {
-			return false
-		}
-	case ok:
-		r.keep(b, t, at, pos, fl)
-	default:
-		r.keep(b, t, at, pos, fl|pipeline.Unparsed)
+	if !r.special(b, t, r.parse(g.src, g, raw), raw, at, g.read-t.Start, fl) {
+		return false
 	}
 	g.src.lastTime = r.line.time
-	g.skip = fl == pipeline.Truncated
 	b.Data = at + n
 	r.took(b, t, n)
 	return true
@@ -74,8 +115,11 @@ func (r *Reader) skipLine(b *pipeline.Block, g *generation, n int, more bool) tu
 	t := r.take(b, g)
 	t.CutBytes += int64(over)
 	r.took(b, t, used)
-	if g.skip && !more {
-		return turnDry
+	switch {
+	case !g.skip:
+		return turnMore
+	case more: // on its way, though it holds little: what came home meanwhile wants to be settled
+		return turnFull
 	}
-	return turnMore
+	return turnDry
 }

@@ -16,10 +16,9 @@ import (
 // once per round, which the shard paces. A source that stays quiet is parked: it leaves the list, and a write to its
 // file brings it back through the inbox.
 type Reader struct {
-	lane  *Lane
-	index int
-	bell  *pipeline.Bell
-	beat  *pipeline.Beat // the reading goroutine's; it waits while a disk is asked, which may be dead
+	lane *Lane
+	bell *pipeline.Bell
+	beat *pipeline.Beat // the reading goroutine's; it waits while a disk is asked, which may be dead
 
 	inboxMu sync.Mutex // taken when a source wakes, comes or goes
 	inbox   []*source
@@ -27,9 +26,9 @@ type Reader struct {
 
 	sources []*source // all that it owns
 	busy    []*source
-	next    int // the turn in busy
-	deal    uint64 // the one that is carried out
-	told    uint64 // the one that was last looked at: some sources may still have to come home
+	next    int               // the turn in busy
+	deal    uint64            // the one that was last looked at
+	moving  bool              // by it, a source belongs to another reader and still has something under way here
 	gone    []pipeline.Cursor // of sources that ended, until the saver has asked
 
 	clock   clock
@@ -40,20 +39,11 @@ type Reader struct {
 	scratch []byte // for parts that have to be read again
 }
 
-const (
-	// quietFor is how long a file is polled after its last growth before it is parked, and how long a file that has a
-	// writer who doesn't write is waited for when it has a successor.
-	quietFor = 5 * time.Second
-	// walkEvery is how often parked files are looked at all the same: events that overflow are lost.
-	walkEvery = 10 * time.Second
-	// checkEvery is how often a polled file that doesn't grow is asked whether it has shrunk.
-	checkEvery = time.Second
-	// minRoom is the least room in a block that is worth a read.
-	minRoom = 4 << 10
-)
+// minRoom is the least room in a block that is worth a read.
+const minRoom = 4 << 10
 
-func newReader(l *Lane, index int, bell *pipeline.Bell, beat *pipeline.Beat) *Reader {
-	return &Reader{lane: l, index: index, bell: bell, beat: beat, walked: time.Now()}
+func newReader(l *Lane, bell *pipeline.Bell, beat *pipeline.Beat) *Reader {
+	return &Reader{lane: l, bell: bell, beat: beat, walked: l.set.now()}
 }
 
 // wake puts a source into the inbox. Anybody may call it who holds Lane.mu.
@@ -69,7 +59,7 @@ func (r *Reader) wake(src *source) {
 }
 
 // Woken tells whether a source waits in the inbox, or sources were dealt out anew.
-func (r *Reader) Woken() bool { return r.woken.Load() || r.told != r.lane.deals.Load() }
+func (r *Reader) Woken() bool { return r.woken.Load() || r.deal != r.lane.deals.Load() }
 
 // Targets is how many sources the reader owns, and how many ended ones the saver has not heard of.
 func (r *Reader) Targets() int {
@@ -80,13 +70,14 @@ func (r *Reader) Targets() int {
 
 // Fill reads from the busy sources in turn until the block is full or there is no more.
 func (r *Reader) Fill(b *pipeline.Block) pipeline.Fullness {
-	r.now = time.Now()
+	r.beat.Waiting() // for a disk, if need be; it is busy while it cuts
+	r.now = r.lane.set.now()
 	if len(b.Segments) == 0 {
 		r.round++
 	}
 	r.open()
 	r.redeal()
-	if r.now.Sub(r.walked) >= walkEvery {
+	if r.now.Sub(r.walked) >= r.lane.set.times.walk {
 		r.walk()
 	}
 	for dry := 0; dry < len(r.busy); {
@@ -117,27 +108,24 @@ func (r *Reader) Rest(poll time.Duration) time.Duration {
 	if len(r.busy) > 0 {
 		return poll
 	}
-	return max(0, r.walked.Add(walkEvery).Sub(r.now))
+	return max(0, r.walked.Add(r.lane.set.times.walk).Sub(r.now))
 }
 
 // Look refreshes the unread bytes while the lane has no block to read into.
 func (r *Reader) Look() {
 	r.beat.Waiting()
-	r.now = time.Now()
+	r.now = r.lane.set.now()
 	r.open()
 	for _, src := range r.busy {
 		src.sync(r.now)
-		for _, g := range src.gens {
-			if !g.released && !g.dead {
-				g.size = max(g.read, g.file.size())
-			}
-		}
-		src.publishUnread(r.now)
+		src.measure(r.now)
+		src.publish(r.now)
 	}
 }
 
 // Cursors appends what has moved since the last call.
 func (r *Reader) Cursors(dst []pipeline.Cursor) []pipeline.Cursor {
+	r.open() // what was handed over to this reader may have moved before
 	for _, src := range r.sources {
 		if src.moved {
 			src.moved = false
@@ -188,11 +176,18 @@ func (r *Reader) poll(src *source) {
 	}
 }
 
-// walk makes every parked source busy for a moment: a turn tells whether an event was missed.
+// walk looks at every source that is not polled: events may have been missed, and nobody watches a file that has a
+// successor and is held because it may still be written to.
 func (r *Reader) walk() {
 	r.walked = r.now
 	for _, src := range r.sources {
-		if g, _ := src.current(); !src.busy && (src.parked == nil || g == nil || src.parked.size() != g.read || src.version != src.log.version.Load()) {
+		if src.busy {
+			continue
+		}
+		src.measure(r.now)
+		src.release(r.now)
+		g, _ := src.current()
+		if src.parked == nil || g == nil || g.file != src.parked || g.size != g.read || src.version != src.log.version.Load() {
 			src.unpark()
 			r.poll(src)
 		}
@@ -203,39 +198,26 @@ func (r *Reader) walk() {
 // not read until it is home, and move then.
 func (r *Reader) redeal() {
 	deals := r.lane.deals.Load()
-	if r.deal == deals {
+	if r.deal == deals && !r.moving {
 		return
 	}
 	r.lane.mu.Lock()
 	defer r.lane.mu.Unlock()
-	r.told = deals
-	waiting := false
+	r.deal, r.moving = deals, false
 	r.sources = slices.DeleteFunc(r.sources, func(src *source) bool {
 		to := r.lane.dealt(src)
-		switch {
-		case to == r:
-			return false
-		case src.underway > 0:
-			waiting = true
+		src.leaving = to != r && src.underway > 0
+		if src.leaving {
+			r.moving = true
+		}
+		if to == r || src.leaving {
 			return false
 		}
 		src.unpark()
 		src.busy = false
+		src.forgetBlock()
 		r.busy = slices.DeleteFunc(r.busy, func(s *source) bool { return s == src })
 		r.lane.give(src, to)
 		return true
 	})
-	if !waiting {
-		r.deal = deals
-	}
-}
-
-// leaving tells that a source waits to be handed over.
-func (r *Reader) leaving(src *source) bool {
-	if r.deal == r.lane.deals.Load() {
-		return false
-	}
-	r.lane.mu.Lock()
-	defer r.lane.mu.Unlock()
-	return r.lane.dealt(src) != r
 }

@@ -1,11 +1,14 @@
 package tail
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -22,6 +25,10 @@ import (
 // once, so that one which is deleted a moment later is read all the same.
 type Set struct {
 	opts   Options
+	times  timing
+	now    func() time.Time
+	jitter func(time.Duration) time.Duration // any below that
+	lease  func(fd int) writers
 	parker *parker
 
 	mu    sync.Mutex // discovery and lanes meet here when files come and go
@@ -57,6 +64,7 @@ type log struct {
 	target  *pipeline.Target
 	files   atomic.Pointer[[]*file]
 	version atomic.Uint64 // counts the replacements
+	partial atomic.Bool   // a file could not be opened
 	gone    atomic.Bool   // its folder is gone: nothing will be added
 
 	found []pipeline.LogFile // as discovery said last; guarded by Set.mu
@@ -66,6 +74,10 @@ type log struct {
 func NewSet(o Options) *Set {
 	return &Set{
 		opts:   o,
+		times:  standard,
+		now:    time.Now,
+		jitter: rand.N[time.Duration],
+		lease:  askWriters,
 		parker: newParker(o.Log),
 		logs:   make(map[string]*log),
 		retry:  make(map[*log]bool),
@@ -79,7 +91,7 @@ func (s *Set) Sync(t *pipeline.Target, found []pipeline.LogFile) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.logs[t.Key]
-	if l == nil {
+	if l == nil || l.gone.Load() && !l.knows(found) {
 		l = &log{target: t}
 		l.files.Store(&[]*file{})
 		s.logs[t.Key] = l
@@ -90,6 +102,20 @@ func (s *Set) Sync(t *pipeline.Target, found []pipeline.LogFile) {
 	l.gone.Store(false)
 	l.found = found
 	s.open(l)
+}
+
+// knows tells that one of the files was the log's before. Where a folder has gone and come back with nothing of what it
+// held, there is a new log under the old key: it may count its restarts from 0 again.
+func (l *log) knows(found []pipeline.LogFile) bool {
+	for _, lf := range found {
+		key, _, _, err := inodeOf(unix.AT_FDCWD, lf.Path)
+		for _, f := range *l.files.Load() {
+			if err == nil && f.key == key {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func sameSlice(a, b []pipeline.LogFile) bool {
@@ -112,17 +138,11 @@ func (s *Set) Ready() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ready = true
-	for _, l := range s.logs {
-		s.tell(l)
-	}
 }
-
-// retryEvery is how often a file is tried again that could not be opened.
-const retryEvery = 10 * time.Second
 
 // Run tries again what could not be opened, until ctx ends.
 func (s *Set) Run(ctx context.Context) {
-	tick := time.NewTicker(retryEvery)
+	tick := time.NewTicker(s.times.retry)
 	defer tick.Stop()
 	for {
 		select {
@@ -151,37 +171,51 @@ func (s *Set) open(l *log) {
 		}
 		f, err := s.find(l, lf, old, first)
 		if err != nil {
-			if !errors.Is(err, unix.ENOENT) { // a file that went again is no complaint: rotation does that all day
+			if errors.Is(err, unix.ENOENT) { // a file that went again is no complaint: rotation does that all day
+				delete(s.said, lf.Path)
+			} else {
 				s.complain(l, lf.Path, err)
 			}
 			continue
 		}
 		if f != nil && !seen[f] {
 			seen[f] = true
-			name := lf.Name
-			f.name.Store(&name)
+			path := lf.Path
+			f.path.Store(&path)
 			f.order.current = isCurrent(lf.Name, l.target)
 			files = append(files, f)
 		}
 	}
+	var unlisted []*file
 	for _, f := range old {
-		f.listed.Store(seen[f])
-		if !seen[f] && !f.closed() { // deleted, or renamed over: held until it is read
-			f.order.current = false
+		if seen[f] {
+			continue
+		}
+		// Deleted, or renamed over: held until it is read. One that is closed is remembered until the next time, since a
+		// folder that is read during a rename may show neither name.
+		if f.order.current = false; !f.closed() || f.listed.Load() && f.key.born != 0 {
 			files = append(files, f)
 		}
+		unlisted = append(unlisted, f)
 	}
 	for _, f := range files {
-		if f.order.first == math.MaxInt64 {
-			f.order.first = s.firstTime(f)
+		if !f.order.known && f.hold() {
+			f.order.first, f.order.known = firstTime(f)
+			f.release()
 		}
 	}
 	slices.SortFunc(files, func(a, b *file) int { return a.order.compare(b.order) })
-	if !first && !l.gone.Load() && slices.Equal(files, old) {
-		return
+	if first || l.gone.Load() || len(unlisted) > 0 || !slices.Equal(files, old) {
+		l.files.Store(&files)
+		l.version.Add(1)
 	}
-	l.files.Store(&files)
-	l.version.Add(1)
+	l.partial.Store(s.retry[l])
+	for f := range seen {
+		f.listed.Store(true)
+	}
+	for _, f := range unlisted { // its reader sees first what follows it
+		f.listed.Store(false)
+	}
 	s.tell(l)
 }
 
@@ -203,7 +237,7 @@ func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, first bool) (*fil
 			return f, nil
 		}
 	}
-	if l.target.Raw && !first && lf.Path != l.target.Path {
+	if l.target.Raw && !first && lf.Path != l.target.Path && s.said[lf.Path] == "" {
 		// logrotate makes a new name beside a log in two ways: by rename, then we know the inode, or by copying or
 		// compressing what we have read already.
 		return nil, nil
@@ -224,33 +258,36 @@ func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, first bool) (*fil
 		}
 	}
 	s.seq++
-	f := &file{fd: fd, restart: lf.Restart, raw: l.target.Raw, key: key, mtime: mtime, early: !s.ready}
-	f.order = order{restart: lf.Restart, first: math.MaxInt64, seq: s.seq}
+	f := &file{fd: fd, restart: lf.Restart, raw: l.target.Raw, key: key, mtime: mtime, early: !s.ready, lease: s.lease}
+	f.order = order{restart: lf.Restart, seq: s.seq}
 	f.users.Store(int32(len(s.lanes)))
 	f.listed.Store(true)
-	name := lf.Name
-	f.name.Store(&name)
+	f.path.Store(&lf.Path)
 	delete(s.said, lf.Path)
 	return f, nil
 }
 
-// firstTime is the time of a file's first record, or of its last change where its lines have none.
-func (s *Set) firstTime(f *file) int64 {
+// firstTime is the time of a file's first record, or where there is none among its first lines the time when the file was
+// made. While it is empty it is not known, and the file comes last.
+func firstTime(f *file) (t int64, known bool) {
 	if f.raw {
-		return f.mtime
+		return f.mtime, true
 	}
 	var buf [64 << 10]byte // a Docker line has its time at its end
 	n, err := f.readAt(buf[:], 0)
-	if err != nil {
-		return math.MaxInt64
+	if err != nil || n == 0 {
+		return math.MaxInt64, false
 	}
-	raw, _ := firstLine(buf[:n])
 	var c clock
 	var ln line
-	if c.cri(raw, &ln) || c.docker(raw, &ln) {
-		return ln.time
+	for rest := buf[:n]; len(rest) > 0; {
+		raw, _ := firstLine(rest)
+		if c.cri(raw, &ln) || c.docker(raw, &ln) {
+			return ln.time, true
+		}
+		rest = rest[min(len(raw)+1, len(rest)):]
 	}
-	return math.MaxInt64
+	return cmp.Or(f.key.born, f.mtime), bytes.IndexByte(buf[:n], '\n') >= 0
 }
 
 var currentName = regexp.MustCompile(`^[0-9]+\.log$|-json\.log$`)
@@ -282,12 +319,12 @@ func (s *Set) complain(l *log, path string, err error) {
 	s.opts.Log.Warn("log file cannot be read, the others go on", "file", path, "error", err, "hint", hint)
 }
 
-// forget drops a log whose folder is gone once a lane has done with it. Each lane calls it; the entry goes with the first,
-// since a log of the same name that comes later is a new one for every lane.
-func (s *Set) forget(l *log) bool {
+// forget drops a log whose folder is gone once a lane has done with it, as of that version of its list. Each lane calls
+// it; the entry goes with the first, since a log of the same name that comes later is a new one for every lane.
+func (s *Set) forget(l *log, version uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !l.gone.Load() {
+	if !l.gone.Load() || l.version.Load() != version {
 		return false // it came back meanwhile
 	}
 	if s.logs[l.target.Key] == l {

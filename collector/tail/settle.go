@@ -1,7 +1,6 @@
 package tail
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/leatd/leat/pipeline"
@@ -26,10 +25,11 @@ func (r *Reader) Settle(b *pipeline.Block) {
 			}
 		}
 		g.bury()
-		src.release()
+		src.release(r.now)
 		src.moved = true
-		if src.underway == 0 && r.deal != r.told {
-			r.woken.Store(true) // it may have to be handed over
+		src.publish(r.now)
+		if src.leaving && src.underway == 0 {
+			r.woken.Store(true) // it can be handed over
 		}
 		if !src.busy && src.parked == nil {
 			r.poll(src)
@@ -53,21 +53,15 @@ func (g *generation) settle(s *pipeline.Segment) {
 	src.totals.Dropped.Add(0, s.CutBytes)
 	f.Pending.Add(-lines, -s.Bytes-s.CutBytes)
 	g.pending.Add(-lines, -s.Bytes-s.CutBytes)
-	f.Oldest = 0
-	if f.Pending.Lines > 0 {
-		f.Oldest = s.Time // what follows is at least as young
-	}
-	src.target.Account.Publish()
 
 	g.settled, g.settledSkip = s.End, s.Skip
 	src.settledParts, src.settledTime = s.Parts, s.Time
+	src.oldest = s.Time // what follows is at least as young
 	src.attempts = 0
 }
 
-const (
-	backFirst = time.Second
-	backMost  = time.Minute
-)
+// backMost is the longest wait of a target that is sent back again and again.
+const backMost = time.Minute
 
 // rewind takes the source back to where it is settled, to be read again after a while of its own. What of it is under
 // way belongs to an older epoch and will not be sent.
@@ -75,30 +69,38 @@ func (src *source) rewind(retryAfter time.Duration) {
 	src.epoch++
 	for _, g := range src.gens {
 		if !g.released {
-			g.read, g.skip, g.done = g.settled, g.settledSkip, false
+			g.read, g.skip, g.done = g.settled, g.settledSkip, g.copied
+			g.owed = g.pending
 		}
 	}
 	src.lastTime = src.settledTime
 	src.restoreParts = true
 	d := backMost
 	if src.attempts < 6 {
-		d = backFirst << src.attempts
+		d = min(d, src.lane.set.times.back<<src.attempts)
 	}
 	src.attempts++
-	src.wait = time.Now().Add(max(d/2+rand.N(d/2), retryAfter))
+	set := src.lane.set
+	src.wait = set.now().Add(max(d/2+set.jitter(d/2), retryAfter))
 }
 
-// publishUnread shows what lies on disk behind the read position.
-func (src *source) publishUnread(now time.Time) {
+// publish shows the source's figures, and with them what lies on disk behind the read position.
+func (src *source) publish(now time.Time) {
 	f := src.target.Account.Own()
 	f.Unread = 0
 	for _, g := range src.gens {
-		if !g.done && !g.dead {
+		if !g.released && !g.copied {
 			f.Unread += max(0, g.size-g.read)
 		}
 	}
-	if f.Unread > 0 && f.Oldest == 0 {
-		f.Oldest = now.UnixNano()
+	if f.Unread == 0 {
+		src.waiting = 0
+	} else if src.waiting == 0 {
+		src.waiting = now.UnixNano()
+	}
+	f.Oldest = src.waiting
+	if f.Pending.Lines > 0 {
+		f.Oldest = src.oldest
 	}
 	src.target.Account.Publish()
 }

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -25,6 +26,7 @@ type source struct {
 	underway int  // segments in blocks
 	busy     bool // in the owner's list of files to poll
 	parked   *file
+	leaving  bool // belongs to another reader, but something of it is under way here
 
 	open     [2]openLine // stdout, stderr: read position's
 	lastTime int64       // of the record before the read position
@@ -37,6 +39,8 @@ type source struct {
 	attempts int       // how often in a row
 	retryAt  time.Time // a read failed: not before then
 	looked   time.Time // at the sizes of the files
+	oldest   int64     // time of the oldest record that is pending, or of one before it
+	waiting  int64     // since when there are unread bytes; 0 if there are none
 	totals   pipeline.Totals
 	moved    bool // since the cursors were last asked for
 }
@@ -57,29 +61,32 @@ type generation struct {
 	settled     int64 // how far the sink has it for good
 	settledSkip bool
 
-	seen      int64          // how far it was ever read: what lies before is counted already
-	flushedAt int64          // where unfinished lines were last given out, and are counted already; -1 for nowhere
-	pending   pipeline.Count // of what was counted, not settled
-	size      int64          // as last looked
-	grown     time.Time      // when it was last seen to grow
-	underway  int            // segments in blocks
-	dead      bool           // its content is gone (truncated): what is not settled never will be
-	released  bool           // this lane holds the file no more; the entry stays while the file has a name
+	pending  pipeline.Count // of what was counted as read, not settled
+	owed     pipeline.Count // of what is pending, to be read again after a rewind: it was counted before
+	size     int64          // as last looked
+	grown    time.Time      // when it was last seen to grow
+	underway int            // segments in blocks
+	copied   bool           // another file holds the same and more, this one is not read
+	anew     bool           // begun again after the file was truncated
+	dead     bool           // its content is gone (truncated): what is not settled never will be
+	released bool           // this lane holds the file no more; the entry stays while the file has a name
 }
 
 func newSource(l *Lane, g *log) *source {
-	src := &source{lane: l, log: g, target: l.rows.Track(g.target)}
-	if c, ok := l.saved.Cursor(g.target.Key); ok {
-		src.saved = &c
-		src.totals = c.Totals
-		src.lastTime, src.settledTime = c.Time, c.Time
-		src.settledParts, src.restoreParts = c.Parts, len(c.Parts) > 0
-	}
-	return src
+	return &source{lane: l, log: g, target: l.rows.Track(g.target)}
+}
+
+// resume takes up where an earlier life left the source.
+func (src *source) resume(c pipeline.Cursor) {
+	c.Generations = slices.Clone(c.Generations) // they are taken out one by one
+	src.saved = &c
+	src.totals = c.Totals
+	src.lastTime, src.settledTime = c.Time, c.Time
+	src.settledParts, src.restoreParts = c.Parts, len(c.Parts) > 0
 }
 
 func newGeneration(src *source, f *file, now time.Time) *generation {
-	return &generation{src: src, file: f, size: f.size(), grown: now, flushedAt: -1}
+	return &generation{src: src, file: f, id: pipeline.GenerationID{Restart: f.restart}, size: f.size(), grown: now}
 }
 
 // sync takes over the log's list of files when it has changed.
@@ -98,17 +105,13 @@ func (src *source) sync(now time.Time) {
 		}
 		gens = append(gens, g)
 	}
-	for _, g := range src.gens {
-		if !g.released && !slices.Contains(files, g.file) { // no longer listed, still to be read
-			gens = append([]*generation{g}, gens...)
-		}
-	}
-	src.gens = gens
+	src.gens = gens // the list has every file that this lane holds
+	src.release(now)
 }
 
 func (src *source) of(f *file) *generation {
 	for _, g := range src.gens {
-		if g.file == f && !g.dead {
+		if g.file == f {
 			return g
 		}
 	}
@@ -137,20 +140,48 @@ func (g *generation) identify(complete bool) bool {
 	}
 	g.id, g.identified = id, true
 	src := g.src
-	for _, other := range src.gens { // a copy of what another file holds: one generation, read once
-		if other != g && other.identified && other.id == id && !other.dead {
-			g.read, g.settled, g.seen, g.done = g.size, g.size, g.size, true
-			return true
-		}
+	switch before, copied := g.twin(); {
+	case copied:
+		g.copied, g.done = true, true
+		return true
+	case before != nil:
+		g.read, g.settled = before.read, before.read
+		return true
 	}
 	if at, known := src.savedPosition(id); known {
-		g.read, g.settled, g.seen = at.Offset, at.Offset, at.Offset
+		g.read, g.settled = at.Offset, at.Offset
 		g.skip, g.settledSkip = at.Skip, at.Skip
 		g.done = at.Done && g.file.size() <= at.Offset
-	} else if src.saved == nil {
+	} else if src.saved == nil && !g.anew {
 		g.begin()
 	}
 	return true
+}
+
+// twin looks for other files of the same generation: somebody has copied a log. The lines are read once. Where one that
+// comes later holds as much, g is a mere copy; where one before it was read, g goes on behind that.
+func (g *generation) twin() (before *generation, copied bool) {
+	later := false
+	for _, other := range g.src.gens {
+		if other == g {
+			later = true
+			continue
+		}
+		id, ok := other.id, other.identified
+		if !ok && !other.released {
+			id, ok = other.file.identify(false)
+		}
+		if !ok || id != g.id || other.copied {
+			continue
+		}
+		if size := g.file.size(); later && other.file.size() >= size || !later && other.read >= size {
+			return nil, true
+		}
+		if !later {
+			before = other
+		}
+	}
+	return before, false
 }
 
 // savedPosition takes what an earlier life knew of a generation.
@@ -189,44 +220,49 @@ func (g *generation) begin() {
 		return
 	}
 	o := &g.src.lane.set.opts
-	old := o.StartMaxAge > 0 && g.file.mtime < time.Now().Add(-o.StartMaxAge).UnixNano()
+	old := o.StartMaxAge > 0 && g.file.mtime < g.src.lane.set.now().Add(-o.StartMaxAge).UnixNano()
 	if o.Start == End || old {
 		at := lastLineEnd(g.file)
-		g.read, g.settled, g.seen = at, at, at
+		g.read, g.settled = at, at
 		g.src.moved = true // on disk at once: what comes now is wanted, also by a leatd that is started again before it was sent
 	}
 }
 
-// lastLineEnd is the offset behind the last newline of a file, 0 if it has none near its end.
+// lastLineEnd is the offset behind the last newline of a file, 0 if it has none.
 func lastLineEnd(f *file) int64 {
 	var buf [64 << 10]byte
-	size := f.size()
-	from := max(0, size-int64(len(buf)))
-	n, err := f.readAt(buf[:min(int64(len(buf)), size-from)], from)
-	if err != nil {
-		return 0
-	}
-	for i := n - 1; i >= 0; i-- {
-		if buf[i] == '\n' {
+	for end := f.size(); end > 0; {
+		from := max(0, end-int64(len(buf)))
+		n, err := f.readAt(buf[:end-from], from)
+		if err != nil {
+			return 0
+		}
+		if i := bytes.LastIndexByte(buf[:n], '\n'); i >= 0 {
 			return from + int64(i) + 1
 		}
+		end = from
 	}
-	return from
+	return 0
 }
 
 // settledWhole tells that nothing of the generation is wanted any more.
-func (g *generation) settledWhole() bool { return g.done && g.underway == 0 && g.settled == g.read }
+func (g *generation) settledWhole() bool {
+	return g.copied || g.done && g.underway == 0 && g.settled == g.read
+}
 
-// release lets go of files that are settled. Their generations stay in the list for as long as the log lists the file,
-// so that none is taken for a new one.
-func (src *source) release() {
+// release lets go of files that are settled and that nobody can write to any more. Their generations stay in the list for
+// as long as the log lists the file, so that none is taken for a new one.
+func (src *source) release(now time.Time) {
 	for _, g := range src.gens {
 		if g.released || !g.settledWhole() || src.needs(g) {
 			continue
 		}
-		if g.file.size() > g.read && !g.dead { // it has grown after all
+		grows := !g.copied && g.mayGrow(now)
+		switch size := g.file.size(); { // asked after mayGrow: what was written before the writer closed is there
+		case !g.copied && (size > g.size || size > g.read && !grows): // it has grown after all, or half a line is left
+			g.grow(size, now)
 			g.done = false
-		} else {
+		case !grows:
 			src.letGo(g)
 		}
 	}
@@ -247,6 +283,7 @@ func (src *source) letGo(g *generation) {
 		src.unpark()
 	}
 	g.released = true
+	g.bury()
 	g.file.release()
 }
 
@@ -278,11 +315,14 @@ func (src *source) unpark() {
 func (src *source) cursor() pipeline.Cursor {
 	c := pipeline.Cursor{Key: src.target.Key, Time: src.settledTime, Totals: src.totals, Parts: src.settledParts}
 	for _, g := range src.gens {
-		if g.identified && !g.dead && (!g.released || g.file.listed.Load()) {
+		if g.identified && !g.copied && (!g.released || g.file.listed.Load()) {
 			c.Generations = append(c.Generations, pipeline.Position{
-				ID: g.id, Name: *g.file.name.Load(), Offset: g.settled, Done: g.settledWhole(), Skip: g.settledSkip,
+				ID: g.id, Name: g.file.name(), Offset: g.settled, Done: g.settledWhole() && g.size <= g.read, Skip: g.settledSkip,
 			})
 		}
+	}
+	if src.saved != nil { // what an earlier life had and this one has not come to
+		c.Generations = append(c.Generations, src.saved.Generations...)
 	}
 	return c
 }

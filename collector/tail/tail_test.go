@@ -246,7 +246,7 @@ func TestIdleFileIsParkedAndWakes(t *testing.T) {
 	began := time.Now()
 	appendTo(t, dir+"/0.log.1", out("two"))
 	h.expect(app, "one", "two")
-	if d := time.Since(began); d > walkEvery/2 {
+	if d := time.Since(began); d > h.set.times.walk/2 {
 		t.Errorf("it took %s to wake: the event was not seen", d)
 	}
 }
