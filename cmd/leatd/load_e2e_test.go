@@ -3,6 +3,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -22,27 +25,47 @@ func TestGigabyte(t *testing.T) {
 		t.Skip("SKIPPED: what is measured means nothing with the race detector")
 	}
 	c := writeCorpus(t, filepath.Join(t.TempDir(), "pods"), 10, 1<<30)
-	// Before and after and between what they are compared with, for the machine is not always equally fast.
+	// The machine is not always equally fast, so each run is held against the bare loop just before and just after it, and
+	// the run that was disturbed the least counts. The store only swallows then: its work is not leatd's.
 	bare := []time.Duration{c.bareLoop(t)}
-	var whole []time.Duration
+	var ratios []float64
 	for range 3 {
-		r := c.carry(t, "loki")
-		t.Logf("loki: %d lines: %v", c.total, r)
-		whole = append(whole, r.cpu)
+		cpu := c.swallowed(t)
 		bare = append(bare, c.bareLoop(t))
-		r.bounded(t, "loki")
+		around := (bare[len(bare)-2] + bare[len(bare)-1]) / 2
+		ratios = append(ratios, cpu.Seconds()/around.Seconds())
+		t.Logf("loki: %d lines: CPU %.2f s; bare loop around it %.2f s: %.2f times", c.total, cpu.Seconds(), around.Seconds(), ratios[len(ratios)-1])
 	}
-	least, cost := slices.Min(bare), slices.Min(whole)
-	ratio := cost.Seconds() / least.Seconds()
-	t.Logf("CPU for 1 GiB to loki: bare loop %v, leatd %v; at their best %.2f s and %.2f s: %.2f times", bare, whole, least.Seconds(), cost.Seconds(), ratio)
-	if ratio > mostCPU {
-		t.Errorf("leatd takes %.2f times the CPU of the bare loop, want at most %.1f", ratio, mostCPU)
+	if least := slices.Min(ratios); least > mostCPU {
+		t.Errorf("leatd takes %.2f times the CPU of the bare loop, want at most %.1f", least, mostCPU)
 	}
-	for _, out := range outlets[1:] {
+	for _, out := range outlets {
 		r := c.carry(t, out.kind, out.more...)
 		t.Logf("%s: %v", out.name, r)
 		r.bounded(t, out.name)
 	}
+}
+
+// swallowed is the CPU that leatd takes to carry the corpus to a Loki that takes everything and keeps nothing.
+func (c *corpus) swallowed(t *testing.T) time.Duration {
+	t.Helper()
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer store.Close()
+	h := newHost(t)
+	h.pods = c.pods
+	d := start(t, append([]string{"--config.file", h.config("loki", store.URL)}, loadFlags...)...)
+	tick := time.NewTicker(100 * time.Millisecond) // a scrape costs CPU, too
+	defer tick.Stop()
+	for began := time.Now(); d.metrics().sum("leat_log_delivered_lines_total") < float64(c.total); <-tick.C {
+		if time.Since(began) > patience {
+			t.Fatal("not delivered in time")
+		}
+	}
+	d.stop()
+	return d.cmd.ProcessState.UserTime() + d.cmd.ProcessState.SystemTime()
 }
 
 func (c carried) bounded(t *testing.T, name string) {
