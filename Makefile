@@ -53,7 +53,7 @@ bench: ## benchmark the stages, compare with the kept results; KEEP=1 keeps the 
 	if [ -f $(RESULTS)/stages.txt ]; then $(BENCHSTAT) $(RESULTS)/stages.txt $(RESULTS)/stages.new.txt; fi
 	if [ -n '$(KEEP)' ] || [ ! -f $(RESULTS)/stages.txt ]; then mv $(RESULTS)/stages.new.txt $(RESULTS)/stages.txt; fi
 
-profile: ## run a real load, leave CPU, heap, mutex and block profiles
+profile: build ## run a real load, leave CPU, heap, mutex and block profiles
 	go run ./benchmarks/profile
 
 lint: ## gofmt, go vet, staticcheck
