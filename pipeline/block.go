@@ -70,11 +70,15 @@ func (b *Block) Body(r *Record) []byte { return b.Buf[r.Off : r.Off+r.Len : r.Of
 // Of is the records of a segment.
 func (b *Block) Of(s *Segment) []Record { return b.Records[s.First : s.First+s.N] }
 
+// bytesPerRecord is how long lines are at the least, on average, for a block not to be full of records before it is full of
+// bytes. A runtime writes 40 bytes before a body.
+const bytesPerRecord = 64
+
 // NewBlock makes a block with room for size bytes as read and for spare bytes of joined bodies behind them.
 func NewBlock(size, spare int) *Block {
 	b := &Block{
 		Buf:      make([]byte, size+spare),
-		Records:  make([]Record, 0, size/64),
+		Records:  make([]Record, 0, size/bytesPerRecord),
 		Segments: make([]Segment, 0, 16),
 		room:     size,
 	}

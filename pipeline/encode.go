@@ -40,7 +40,7 @@ func (s *shard) encode() {
 			s.encoding.enter()
 			fill.add(b)
 			s.encoding.leave()
-			if fill.raw+s.lane.BlockSize <= s.lane.MaxBatch { // there is room for one more
+			if s.lane.takesMore(fill) {
 				continue
 			}
 		}
@@ -58,6 +58,15 @@ func (s *shard) encode() {
 		s.encBeat.Waiting()
 		s.encoderBell.Wait(stirred, -1, nil)
 	}
+}
+
+// perRecord is more than any protocol writes beside a body: times, lengths, and what may be repeated with every line.
+const perRecord = 256
+
+// takesMore tells whether one more block fits into a request, however it is filled.
+func (l *Lane) takesMore(t *batch) bool {
+	block := l.BlockSize + l.MaxLine + l.BlockSize/bytesPerRecord*perRecord
+	return t.raw+l.BlockSize <= l.MaxBatch && (l.MaxBody == 0 || t.encoder.Size()+block <= l.MaxBody)
 }
 
 // A batch is one request on its way, and the blocks that it was made of. Owned by encode, then by send.

@@ -18,6 +18,7 @@ type Options struct {
 
 	MaxWait  time.Duration // a block with something in it goes on its way at the latest after this; default 200 ms
 	MaxBatch int           // log bytes gathered in one request; default 1 MiB
+	MaxBody  int           // uncompressed bytes of a request that the store takes; 0 is no limit
 	MaxLine  int           // bytes of the longest body; default 256 KiB
 	MaxRate  int64         // log bytes a second, over all shards; 0 is no limit
 
@@ -61,7 +62,7 @@ func (o Options) withDefaults() Options {
 // blocks, with their records and the room for a joined line, and an encoded body for each of its batches.
 func (o Options) Afford(bytes int) int {
 	o = o.withDefaults()
-	block := o.BlockSize + o.MaxLine + lineHeader + o.BlockSize/64*int(unsafe.Sizeof(Record{}))
+	block := o.BlockSize + o.MaxLine + lineHeader + o.BlockSize/bytesPerRecord*int(unsafe.Sizeof(Record{}))
 	shard := o.Blocks*block + batches*o.MaxBatch*3/2
 	return min(max(1, bytes/shard), o.MaxShards)
 }

@@ -89,6 +89,26 @@ func TestBlocksGather(t *testing.T) {
 	})
 }
 
+// TestBodyStaysInBounds: a store's limit of a request's uncompressed bytes is kept, however long the records become.
+func TestBodyStaysInBounds(t *testing.T) {
+	const block = 100 + 100 + perRecord // one record for 100 bytes
+	onBench(t, func(o *Options) { o.Blocks, o.MaxBatch, o.MaxBody = 20, 2000, block+100 }, func(b *bench) {
+		b.sink.set(func(context.Context, string) Answer { time.Sleep(3 * time.Second); return accepted })
+		b.in.add("a", "1")
+		b.after(time.Second)
+		b.in.add("a", fill(0, 72)...)
+		b.after(time.Minute)
+		for _, r := range strings.Split(b.sink.requests(false), "\n") {
+			if len(r) > block+100 {
+				t.Errorf("a body of %d bytes", len(r))
+			}
+		}
+		if got := b.in.settled("a"); got != 73 {
+			t.Errorf("%d lines settled", got)
+		}
+	})
+}
+
 // TestBackpressure: with all blocks out the reader reads no more and looks at the files now and then; memory is bounded.
 func TestBackpressure(t *testing.T) {
 	onBench(t, nil, func(b *bench) {

@@ -9,6 +9,10 @@ import (
 	"github.com/leatd/leat/pipeline"
 )
 
+// LokiMaxBody is how long a push request may be before compression: what Loki's distributor can hand on to an ingester in
+// one gRPC message by default.
+const LokiMaxBody = 4 << 20
+
 // LokiFormat says how lines become Loki's push requests: protobuf (logproto.PushRequest) in the snappy block format.
 // Its zero value is usable.
 type LokiFormat struct {

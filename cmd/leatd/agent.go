@@ -127,7 +127,7 @@ func (a *agent) newLane(s config.Sink, stdout io.Writer) (lane, error) {
 	}
 	o := pipeline.Options{
 		Name: s.Name, Sink: sink, Store: cursors, Log: a.log, Beat: a.health.Beat,
-		MaxWait: s.MaxWait, MaxBatch: int(s.MaxBatch), MaxRate: int64(s.MaxRate),
+		MaxWait: s.MaxWait, MaxBatch: int(s.MaxBatch), MaxRate: int64(s.MaxRate), MaxBody: maxBody(s.Type),
 		MaxLine: int(a.cfg.Logs.MaxLine), MaxShards: max(1, s.MaxShards),
 	}
 	o.MaxShards = o.Afford(int(a.cfg.MemoryLimit) / 2 / len(a.cfg.Sinks))

@@ -16,6 +16,15 @@ type store interface {
 	Close() error
 }
 
+// maxBody is what a store of a type takes at most in one request, uncompressed; 0 is no limit. A larger one is a server's
+// error to Loki, for ever.
+func maxBody(kind string) int {
+	if kind == config.TypeLoki {
+		return sinks.LokiMaxBody
+	}
+	return 0
+}
+
 // newSink makes the sink that the configuration describes. own are the names of the owner's labels.
 func newSink(s config.Sink, own []string, stdout io.Writer) (store, error) {
 	remote := sinks.Remote{
