@@ -95,6 +95,8 @@ func (r *Reader) cut(b *pipeline.Block, g *generation, lo, hi int) (used int, fu
 	maxLine := r.lane.set.opts.MaxLine
 	base := g.read - t.Start - int64(lo)
 	at := lo
+	l := &r.line
+	open := src.hasOpen()
 	for end := lo + first; ; {
 		if len(b.Records) == cap(b.Records) {
 			full = true
@@ -102,12 +104,14 @@ func (r *Reader) cut(b *pipeline.Block, g *generation, lo, hi int) (used int, fu
 		}
 		raw := buf[at:end]
 		ok := r.parse(src, g, raw)
-		l := &r.line
-		if ok && !l.part && len(src.open[stream(l)].parts) == 0 && len(l.body) <= maxLine {
+		if ok && !l.part && !open && len(l.body) <= maxLine {
 			r.record(b, t, pipeline.Record{Time: l.time, Off: offset(buf, l.body, at), Len: uint32(len(l.body)), Pos: uint32(base + int64(at)), Flags: flags(l)})
-		} else if !r.special(b, t, ok, raw, at, base+int64(at), 0) {
-			full = true
-			break
+		} else {
+			if !r.special(b, t, ok, raw, at, base+int64(at), 0) {
+				full = true
+				break
+			}
+			open = src.hasOpen()
 		}
 		src.lastTime = l.time
 		at = end + 1

@@ -6,22 +6,31 @@
 // reads the generations of a log one after the other, oldest first, each to its end. A generation is known by its restart
 // number and its first line, not by its name or its inode, which are used again at once. The next generation is begun
 // when the one before has no writer any more (the kernel tells: lease.go) or has been quiet for five seconds, since a
-// runtime goes on writing to a file after it was renamed. Should something be written to it even later, it is read then.
+// runtime goes on writing to a file after it was renamed. A file stays open until nobody can write to it, so what is
+// written even later is read then; half a line is left to its writer.
 //
 // # Who owns what
 //
 //   - A Set is shared by all lanes. Discovery gives it names, and it opens files at once. It holds each until every lane
 //     has settled all of it, so a file that is deleted meanwhile is read all the same.
 //   - A Lane has its own source for each log, with cursors of its own. It shares nothing with other lanes but descriptors,
-//     which are read by pread(2).
+//     which are read by pread(2). A log that comes back under its key before the old one is settled waits for that.
 //   - A Reader owns the sources of one shard and runs in the shard's reading goroutine. No other goroutine touches a
 //     source; news reach it through the reader's inbox.
+//   - Locks are taken in the order Set.mu, Lane.mu, Reader.inboxMu or parker.mu; none is held while a file is read by a
+//     lane. A file's own lock guards what its first line says, and is held for that read.
+//
+// # The ledger
+//
+// A line is counted as read when it is cut for the first time. A rewind leaves what was counted pending; those lines are
+// owed, and count nothing when they are cut again. So Read = Delivered + Dropped + Pending holds by construction, also
+// where a file is not the same when it is read again: what stays owed at its end is dropped, as vanished.
 //
 // # Busy files are polled, quiet files are watched
 //
 // A file that has data is read again in turn, once a round. One that stays quiet is parked on inotify (park.go) and costs
 // nothing until it is written to. A busy file is never watched: runtimes write once a line, and one notification costs more
-// than a line's whole way.
+// than a line's whole way. Every ten seconds all that is held open is looked at, for events can be lost.
 //
 // # Lines
 //
@@ -31,6 +40,10 @@
 //
 // # What may be lost
 //
-// Bytes that are truncated away or deleted before they are read; they are counted. If a runtime stalls for more than five
-// seconds between the rename of a file and its last write to it, those last lines come after the next file's first ones.
+// Bytes that are truncated away or deleted before they are read, and pieces of an unfinished line whose file is gone when
+// leatd starts again; they are counted. If a runtime stalls for more than five seconds between the rename of a file and
+// its last write to it, those last lines come after the next file's first ones, and a line of parts that straddles the two
+// may be given out in pieces. Where the kernel doesn't tell of writers (no CAP_LEASE, some file systems), an unfinished
+// line at the end of a stopped container waits until its file goes, and half a line that a stalled runtime left at the end
+// of a renamed file is taken for a whole one.
 package tail

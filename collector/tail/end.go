@@ -20,7 +20,7 @@ func (r *Reader) atEnd(b *pipeline.Block, src *source, g *generation, followed b
 			return turnDry // the line that stands open may go on in an older file, or in one that is on its way
 		}
 		// Whatever was written before the writer closed is there by now.
-		switch end, size := g.read+int64(tail), g.file.size(); {
+		switch end, size := g.read+int64(tail), g.file.length(); {
 		case size > end:
 			return turnMore
 		case size < end:
@@ -53,7 +53,7 @@ func (r *Reader) finish(b *pipeline.Block, src *source, g *generation, tail int)
 	if src.endsAt(g) && r.flushOpen(b, g) == turnFull {
 		return turnFull
 	}
-	g.done, g.skip = true, false
+	g.done = true
 	src.moved = true
 	src.release(r.now)
 	return turnMore
@@ -77,6 +77,16 @@ func (src *source) endsAt(g *generation) bool {
 	return true
 }
 
+// lastPart is a generation that holds a part of an open line.
+func (src *source) lastPart() (g *generation) {
+	for i := range src.open {
+		if parts := src.open[i].parts; len(parts) > 0 {
+			g = parts[len(parts)-1].gen
+		}
+	}
+	return g
+}
+
 // mayGoOn tells that a file other than g, which was thought complete, may still be written to.
 func (src *source) mayGoOn(g *generation, now time.Time) bool {
 	for _, other := range src.gens {
@@ -87,10 +97,10 @@ func (src *source) mayGoOn(g *generation, now time.Time) bool {
 	return false
 }
 
-// after is the generation that follows, of those that are not settled.
+// after is the generation that follows, of those that are not read to their end.
 func (src *source) after(g *generation) *generation {
 	for _, next := range src.gens[slices.Index(src.gens, g)+1:] {
-		if !next.released {
+		if !next.done {
 			return next
 		}
 	}
@@ -98,10 +108,13 @@ func (src *source) after(g *generation) *generation {
 }
 
 // ended handles a source all of whose files are read to their end.
-func (r *Reader) ended(src *source) turned {
+func (r *Reader) ended(b *pipeline.Block, src *source) turned {
 	src.release(r.now)
 	if g, _ := src.current(); g != nil {
 		return turnMore // one has grown after all
+	}
+	if src.hasOpen() && src.log.gone.Load() && !src.mayGoOn(nil, r.now) {
+		return r.flushOpen(b, src.lastPart()) // no file's end was the end of these lines, so it is the log's
 	}
 	if !src.log.gone.Load() || src.underway > 0 || !src.empty() {
 		src.publish(r.now)
@@ -131,7 +144,7 @@ func (r *Reader) park(src *source, g *generation) turned {
 		return turnDry
 	}
 	src.parked = g.file
-	if g.file.size() != g.size { // written to just before the watch stood
+	if g.file.length() != g.size { // written to just before the watch stood
 		src.unpark()
 		return turnDry
 	}

@@ -2,7 +2,6 @@ package tail
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -25,7 +24,8 @@ type file struct {
 	key     inode
 	order   order // owned by the set
 	lease   func(fd int) writers
-	mtime   int64 // when it was opened, ns
+	size    int64 // when it was opened
+	mtime   int64 // the same, ns
 	early   bool  // it was there before discovery had seen the node once
 
 	users  atomic.Int32           // lanes that have not done with it
@@ -43,25 +43,6 @@ type file struct {
 type inode struct {
 	dev, ino uint64
 	born     int64 // ns; 0 where the file system does not know
-}
-
-// order is how the generations of a target follow each other.
-type order struct {
-	restart int
-	current bool  // it has the name that the runtime writes to
-	first   int64 // time of the first record, or of its making
-	known   bool  // first is for good
-	seq     int   // of discovery
-}
-
-func (a order) compare(b order) int {
-	if a.restart == b.restart && a.current != b.current {
-		if a.current {
-			return 1
-		}
-		return -1
-	}
-	return cmp.Or(cmp.Compare(a.restart, b.restart), cmp.Compare(a.first, b.first), cmp.Compare(a.seq, b.seq))
 }
 
 var errNotRegular = errors.New("not a regular file")
@@ -123,8 +104,8 @@ func (f *file) readAt(p []byte, off int64) (n int, err error) {
 	}
 }
 
-// size is what fstat(2) says, 0 on an error.
-func (f *file) size() int64 {
+// length is what fstat(2) says, 0 on an error.
+func (f *file) length() int64 {
 	var st unix.Stat_t
 	if unix.Fstat(f.fd, &st) != nil {
 		return 0
@@ -179,16 +160,16 @@ func (f *file) identify(complete bool) (pipeline.GenerationID, bool) {
 }
 
 // changed tells whether the file begins otherwise than it did when it was identified as this generation: it was truncated
-// and written anew, and has by now grown past where it was read. Another lane may have noticed before.
-func (f *file) changed(was pipeline.GenerationID) bool {
+// and written anew, and has by now grown past where it was read. Another lane may have noticed before. now
+// is room to read to.
+func (f *file) changed(was pipeline.GenerationID, now *[headLength]byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.id == nil || *f.id != was {
 		return true
 	}
-	var now [headLength]byte
 	n, err := f.readAt(now[:f.headLen], 0)
-	return err == nil && (n < f.headLen || now != f.headIs)
+	return err == nil && (n < f.headLen || string(now[:n]) != string(f.headIs[:n]))
 }
 
 // renew forgets the identity after a truncation, once for all lanes.

@@ -3,18 +3,23 @@ package tail
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/leatd/leat/pipeline"
 )
@@ -99,6 +104,8 @@ type bench struct {
 	stop func(drain bool)
 
 	times timing
+
+	second *memory // of another lane over the same files; nil for none
 }
 
 func newBench(t *testing.T) *bench {
@@ -128,7 +135,12 @@ func (h *bench) start() {
 	h.set.times = h.times
 	h.pl = pipeline.NewLane(o)
 	intake := h.set.Lane(h.pl, store)
+	var more func()
+	if h.second != nil {
+		more = h.startSecond(o)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
+	go h.set.Run(ctx)
 	drain, cancelDrain := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -143,9 +155,30 @@ func (h *bench) start() {
 		}
 		<-done
 		cancelDrain()
+		if more != nil {
+			more()
+		}
 	}
 	h.sync()
 	h.set.Ready()
+}
+
+// startSecond runs another lane, and returns what ends it.
+func (h *bench) startSecond(o pipeline.Options) (stop func()) {
+	store, err := pipeline.OpenStore(h.state+"/second", h.opts.Log)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	o.Sink, o.Store = h.second, store
+	pl := pipeline.NewLane(o)
+	intake := h.set.Lane(pl, store)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		pl.Run(ctx, ctx, intake)
+	}()
+	return func() { cancel(); <-done }
 }
 
 var logName = regexp.MustCompile(`^([0-9]+)\.log(\.[^.]+)?(\.gz)?$`)
@@ -217,6 +250,50 @@ func (h *bench) expect(key string, want ...string) {
 	}
 	h.balanced()
 }
+
+// expectQuick is expect without a look at the whole ledger.
+func (h *bench) expectQuick(key string, want ...string) {
+	h.t.Helper()
+	h.eventually(fmt.Sprintf("%d lines of %s", len(want), key), func() bool { return slices.Equal(h.sink.lines(key), want) })
+}
+
+// host is discovery's news of a host file and what stands beside it.
+func (h *bench) host(path string) {
+	h.t.Helper()
+	found, err := filepath.Glob(path + "*")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var files []pipeline.LogFile
+	for _, p := range found {
+		files = append(files, pipeline.LogFile{Path: p, Name: filepath.Base(p)})
+	}
+	h.set.Sync(&pipeline.Target{Key: path, Path: path, Raw: true}, files)
+}
+
+// as does something as another user, as far as files are concerned.
+func as(t *testing.T, uid int, do func()) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		err := errors.Join(unix.Setfsgid(uid), unix.Setfsuid(uid))
+		if err == nil {
+			do()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// summed closes a file of cursors as pipeline does.
+func summed(body string) string {
+	return fmt.Sprintf("%s,\"crc32c\":\"%08x\"}\n", body, crc32.Checksum([]byte(body), crc32.MakeTable(crc32.Castagnoli)))
+}
+
+var quietLog = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func entry(s []string, i int) string {
 	if i < len(s) {

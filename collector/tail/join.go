@@ -143,11 +143,7 @@ func (r *Reader) reread(p *part) (line, bool) {
 func (r *Reader) flushOpen(b *pipeline.Block, g *generation) turned {
 	src := g.src
 	if !g.identified { // an empty file has no name for a place in it
-		for i := range src.open {
-			if parts := src.open[i].parts; len(parts) > 0 {
-				g = parts[len(parts)-1].gen
-			}
-		}
+		g = src.lastPart()
 	}
 	t := r.take(b, g)
 	full := false

@@ -133,6 +133,13 @@ func (l *Lane) wake(src *source) {
 	}
 }
 
+// has tells whether there is a source of that key.
+func (l *Lane) has(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queues[key]) > 0
+}
+
 // drop ends a source whose log is gone and settled. It is not ended if the log has come back meanwhile. alone tells
 // that no other source has its key, so that its saved cursor can go.
 func (l *Lane) drop(src *source) (ended, alone bool) {

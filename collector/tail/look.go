@@ -41,7 +41,7 @@ func (src *source) measure(now time.Time) {
 		if g.released || g.copied {
 			continue
 		}
-		switch size := g.file.size(); {
+		switch size := g.file.length(); {
 		case size > g.size:
 			g.grow(size, now)
 			g.done = g.done && size <= g.read
@@ -55,8 +55,8 @@ func (src *source) measure(now time.Time) {
 func (g *generation) grow(size int64, now time.Time) { g.size, g.grown = size, now }
 
 // shrunk tells whether a file that has nothing to read is shorter than what was read of it, or another one.
-func (g *generation) shrunk() bool {
-	return g.file.size() < g.read || g.file.changed(g.id)
+func (r *Reader) shrunk(g *generation) bool {
+	return g.file.length() < g.read || g.file.changed(g.id, &r.head)
 }
 
 // mayGrow tells whether somebody may still write to a file that was read to its end.

@@ -12,7 +12,7 @@ import (
 
 // A parker watches quiet files, so that they cost nothing until something is written to them. It uses the inotify
 // tracker of github.com/nxadm/tail/watch: one inotify descriptor and one goroutine for all, and here one goroutine per
-// parked file that waits for its first event. Parking is for one event: it wakes the sources and ends the watch, for a
+// parked file that takes its events. Parking is for one event: it wakes the sources and ends the watch, for a
 // busy file must never be watched. Several lanes may park on the same file.
 //
 // Files are watched as /proc/self/fd/N: such a name is unique while the descriptor is open, survives every rename, and
@@ -66,8 +66,15 @@ func (p *parker) park(f *file, src *source) bool {
 	p.parked[f] = &parking{sources: []*source{src}}
 	events := watch.Events(name)
 	go func() {
-		if _, ok := <-events; ok {
-			p.fire(f)
+		// The tracker waits for whoever takes its events, and everybody waits for the tracker: so they are taken until
+		// the watch is removed, whatever fire waits for.
+		for fired := false; ; fired = true {
+			if _, ok := <-events; !ok {
+				return
+			}
+			if !fired {
+				go p.fire(f)
+			}
 		}
 	}()
 	return true

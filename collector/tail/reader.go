@@ -35,8 +35,9 @@ type Reader struct {
 	line    line
 	now     time.Time // of the present Fill: one clock call for many reads
 	walked  time.Time
-	round   uint64 // counts blocks, so that an open line knows whether its parts lie in the present one
-	scratch []byte // for parts that have to be read again
+	round   uint64           // counts blocks, so that an open line knows whether its parts lie in the present one
+	scratch []byte           // for parts that have to be read again
+	head    [headLength]byte // for the beginning of a file
 }
 
 // minRoom is the least room in a block that is worth a read.
@@ -132,7 +133,11 @@ func (r *Reader) Cursors(dst []pipeline.Cursor) []pipeline.Cursor {
 			dst = append(dst, src.cursor())
 		}
 	}
-	dst = append(dst, r.gone...)
+	for _, c := range r.gone {
+		if !r.lane.has(c.Key) { // else it came back, and its cursor is the new source's
+			dst = append(dst, c)
+		}
+	}
 	r.gone = nil
 	return dst
 }

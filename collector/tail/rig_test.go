@@ -191,10 +191,16 @@ func (l *rigLane) save() {
 				delete(l.saved, c.Key)
 			} else {
 				l.saved[c.Key] = c
+				if *traceFlag {
+					fmt.Printf("lane %d saves %+v\n", l.name, c)
+				}
 			}
 		}
 	}
 	for key, got := range l.got {
+		if *traceFlag && l.kept[key] != [2]int{len(got[0]), len(got[1])} {
+			fmt.Println("lane", l.name, key, "has kept", len(got[0]), len(got[1]))
+		}
 		l.kept[key] = [2]int{len(got[0]), len(got[1])}
 	}
 }
@@ -305,4 +311,21 @@ func (r *rig) dump() string {
 		}
 	}
 	return b.String()
+}
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
+
+// calm lets the sinks take everything from now on.
+func (r *rig) calm() {
+	for _, l := range r.lanes {
+		l.calm = true
+	}
+}
+
+// rounds lets everything work for a while.
+func rounds(r *rig, n int) {
+	for range n {
+		r.round()
+		r.now = r.now.Add(300 * time.Millisecond)
+	}
 }

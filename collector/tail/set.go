@@ -1,16 +1,12 @@
 package tail
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"maps"
 	"math"
 	"math/rand/v2"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -201,6 +197,9 @@ func (s *Set) open(l *log) {
 	for _, f := range files {
 		if !f.order.known && f.hold() {
 			f.order.first, f.order.known = firstTime(f)
+			if !f.order.known && !seen[f] {
+				f.order.first = math.MinInt64 // what still comes of it is older than what is in the others
+			}
 			f.release()
 		}
 	}
@@ -246,7 +245,7 @@ func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, first bool) (*fil
 	if err != nil {
 		return nil, err
 	}
-	key, _, mtime, err := inodeOf(fd, "") // what was opened, whatever the name leads to by now
+	key, size, mtime, err := inodeOf(fd, "") // what was opened, whatever the name leads to by now
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -258,46 +257,13 @@ func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, first bool) (*fil
 		}
 	}
 	s.seq++
-	f := &file{fd: fd, restart: lf.Restart, raw: l.target.Raw, key: key, mtime: mtime, early: !s.ready, lease: s.lease}
+	f := &file{fd: fd, restart: lf.Restart, raw: l.target.Raw, key: key, size: size, mtime: mtime, early: !s.ready, lease: s.lease}
 	f.order = order{restart: lf.Restart, seq: s.seq}
 	f.users.Store(int32(len(s.lanes)))
 	f.listed.Store(true)
 	f.path.Store(&lf.Path)
 	delete(s.said, lf.Path)
 	return f, nil
-}
-
-// firstTime is the time of a file's first record, or where there is none among its first lines the time when the file was
-// made. While it is empty it is not known, and the file comes last.
-func firstTime(f *file) (t int64, known bool) {
-	if f.raw {
-		return f.mtime, true
-	}
-	var buf [64 << 10]byte // a Docker line has its time at its end
-	n, err := f.readAt(buf[:], 0)
-	if err != nil || n == 0 {
-		return math.MaxInt64, false
-	}
-	var c clock
-	var ln line
-	for rest := buf[:n]; len(rest) > 0; {
-		raw, _ := firstLine(rest)
-		if c.cri(raw, &ln) || c.docker(raw, &ln) {
-			return ln.time, true
-		}
-		rest = rest[min(len(raw)+1, len(rest)):]
-	}
-	return cmp.Or(f.key.born, f.mtime), bytes.IndexByte(buf[:n], '\n') >= 0
-}
-
-var currentName = regexp.MustCompile(`^[0-9]+\.log$|-json\.log$`)
-
-// isCurrent tells whether a name is the one that the runtime writes to.
-func isCurrent(name string, t *pipeline.Target) bool {
-	if t.Raw {
-		return name == filepath.Base(t.Path)
-	}
-	return currentName.MatchString(name)
 }
 
 // complain says once what keeps a file from being read, and sees to it that it is tried again.

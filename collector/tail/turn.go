@@ -27,7 +27,7 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	src.sync(r.now)
 	g, followed := src.current()
 	if g == nil {
-		return r.ended(src)
+		return r.ended(b, src)
 	}
 	if !g.identified && g.identify(false) {
 		src.release(r.now) // it may be settled, by the saved cursor
@@ -55,7 +55,7 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 		return turnDry
 	}
 	due := r.now.Sub(src.looked) >= r.lane.set.times.check
-	if g.identified && (n > 0 && g.file.changed(g.id) || due && g.shrunk()) {
+	if g.identified && (n > 0 && g.file.changed(g.id, &r.head) || due && r.shrunk(g)) {
 		r.truncated(src, g)
 		return turnMore
 	}

@@ -46,6 +46,7 @@ type container struct {
 	seen     map[string]bool // paths' files that discovery was told of
 	deleted  bool            // something was deleted since all was settled
 	straggle bool            // time has passed in the middle of a rotation: order is not promised
+	late     bool            // that was in the present rotation
 	again    int             // how often it came back under its key
 	names    int
 }
@@ -131,6 +132,16 @@ func (w *world) finishHalf(c *container) {
 	}
 }
 
+// finishOpen writes the ends of open lines.
+func (w *world) finishOpen(c *container) {
+	for stream := range c.open {
+		if len(c.open[stream]) > 0 {
+			w.write(c, w.line(stream, "F", "end"))
+			w.end(c, stream, "end")
+		}
+	}
+}
+
 func (w *world) expect(c *container, stream int, body string) {
 	c.want[stream] = append(c.want[stream], body[:min(len(body), w.maxLine)])
 }
@@ -161,7 +172,15 @@ func (w *world) say(c *container) {
 	case k == 0 && !w.docker && w.begun(c): // no line of a runtime
 		text, then = body+"\n", func() { w.expect(c, 0, body) }
 	case k < 3:
-		text, then = w.line(stream, "P", body), func() { c.open[stream] = append(c.open[stream], piece{body, file}) }
+		text, then = w.line(stream, "P", body), func() {
+			size := 0
+			for _, p := range c.open[stream] {
+				size += len(p.text)
+			}
+			if size <= w.maxLine { // what comes after that is cut off, whatever becomes of the beginning
+				c.open[stream] = append(c.open[stream], piece{body, file})
+			}
+		}
 	default:
 		text, then = w.line(stream, "F", body), func() { w.end(c, stream, body) }
 	}
@@ -247,6 +266,10 @@ func (w *world) reopen(c *container) {
 		return
 	}
 	w.finishHalf(c)
+	if c.late { // the reader may be in the next file before it sees this one's last lines: then pieces find no end there
+		w.finishOpen(c)
+		c.late = false
+	}
 	old := c.old
 	w.openNew(c)
 	c.renamed = false

@@ -1,0 +1,63 @@
+package tail
+
+import (
+	"bytes"
+	"cmp"
+	"math"
+	"path/filepath"
+	"regexp"
+
+	"github.com/leatd/leat/pipeline"
+)
+
+// order is how the generations of a target follow each other.
+type order struct {
+	restart int
+	current bool  // it has the name that the runtime writes to
+	first   int64 // time of the first record, or of its making
+	known   bool  // first is for good
+	seq     int   // of discovery
+}
+
+func (a order) compare(b order) int {
+	if a.restart == b.restart && a.current != b.current {
+		if a.current {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(cmp.Compare(a.restart, b.restart), cmp.Compare(a.first, b.first), cmp.Compare(a.seq, b.seq))
+}
+
+// firstTime is the time of a file's first record, or where there is none among its first lines the time when the file was
+// made. While it is empty it is not known, and the file comes last.
+func firstTime(f *file) (t int64, known bool) {
+	if f.raw {
+		return f.mtime, true
+	}
+	var buf [64 << 10]byte // a Docker line has its time at its end
+	n, err := f.readAt(buf[:], 0)
+	if err != nil || n == 0 {
+		return math.MaxInt64, false
+	}
+	var c clock
+	var ln line
+	for rest := buf[:n]; len(rest) > 0; {
+		raw, _ := firstLine(rest)
+		if c.cri(raw, &ln) || c.docker(raw, &ln) {
+			return ln.time, true
+		}
+		rest = rest[min(len(raw)+1, len(rest)):]
+	}
+	return cmp.Or(f.key.born, f.mtime), bytes.IndexByte(buf[:n], '\n') >= 0
+}
+
+var currentName = regexp.MustCompile(`^[0-9]+\.log$|-json\.log$`)
+
+// isCurrent tells whether a name is the one that the runtime writes to.
+func isCurrent(name string, t *pipeline.Target) bool {
+	if t.Raw {
+		return name == filepath.Base(t.Path)
+	}
+	return currentName.MatchString(name)
+}
