@@ -47,8 +47,8 @@ const (
 )
 
 var (
-	errDisk = errors.New("input/output error")
-	crash   = errors.New("crash")
+	errDisk  = errors.New("input/output error")
+	errCrash = errors.New("crash")
 )
 
 func newModelDisk() *modelDisk {
@@ -62,7 +62,7 @@ func (d *modelDisk) call(op string) diskFault {
 	}
 	f := d.fail(d.calls, op)
 	if f == crashes {
-		panic(crash)
+		panic(errCrash)
 	}
 	return f
 }
@@ -198,7 +198,7 @@ func TestSaveFaults(t *testing.T) {
 		promised, attempted := 0, 0
 		func() {
 			defer func() {
-				if r := recover(); r != nil && r != crash {
+				if r := recover(); r != nil && r != errCrash {
 					panic(r)
 				}
 			}()

@@ -124,12 +124,12 @@ func TestComplaints(t *testing.T) {
 		serve http.HandlerFunc
 		want  string
 	}{
-		{func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no org id", 401) },
+		{func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no org id", http.StatusUnauthorized) },
 			`central: URL/push?…: 401 Unauthorized: check basic_auth, authorization or oauth2, and tenant, of sinks.central: "no org id"`},
 		{func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no such: "+r.URL.String(), 404) },
 			`central: URL/push?…: 404 Not Found: nothing takes logs at this path: check the path in url, and type, of sinks.central: "no such: /push?token=<secret>"`},
 		{func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://me:pw@sso.example/login?state=x", 302)
+			http.Redirect(w, r, "https://me:pw@sso.example/login?state=x", http.StatusFound)
 		},
 			`central: URL/push?…: 302 Found: redirects to https://sso.example/login?…: is there a login page, or is the scheme or the path in url of sinks.central wrong?`},
 		{func(w http.ResponseWriter, r *http.Request) {
@@ -141,7 +141,7 @@ func TestComplaints(t *testing.T) {
 			`central: URL/push?…: 400 Bad Request: "entry too far behind"`},
 		{func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/push" {
-				http.Redirect(w, r, "/other?key=verysecret", 307)
+				http.Redirect(w, r, "/other?key=verysecret", http.StatusTemporaryRedirect)
 				return
 			}
 			w.WriteHeader(503)
@@ -171,7 +171,9 @@ func TestRedirectsNotFollowed(t *testing.T) {
 	reached := false
 	other := testServer(t, func(w http.ResponseWriter, r *http.Request) { reached = true; w.WriteHeader(204) })
 	elsewhere := strings.Replace(other.URL, "127.0.0.1", "localhost", 1)
-	server := testServer(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, 307) })
+	server := testServer(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
+	})
 	headers := &config.Headers{Headers: map[string]config.Header{"X-Api-Key": {Secrets: []config.Secret{"hunter2"}}}}
 	for name, cfg := range map[string]config.HTTPClientConfig{
 		"follow_redirects is off":               {EnableHTTP2: true},
@@ -188,7 +190,10 @@ func TestRedirectsNotFollowed(t *testing.T) {
 	}
 
 	turns := 0
-	circle := testServer(t, func(w http.ResponseWriter, r *http.Request) { turns++; http.Redirect(w, r, "/again", 308) })
+	circle := testServer(t, func(w http.ResponseWriter, r *http.Request) {
+		turns++
+		http.Redirect(w, r, "/again", http.StatusPermanentRedirect)
+	})
 	a := testSender(t, Remote{URL: circle.URL, HTTP: config.DefaultHTTPClientConfig}).Send(context.Background(), []byte("body"))
 	if a.Outcome != pipeline.Failed || turns != maxRedirects+1 {
 		t.Errorf("a circle of redirects: %d turns, outcome %d: %v", turns, a.Outcome, a.Err)
