@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,7 @@ func demo(ctx context.Context, flags *config.Flags, stdout, stderr io.Writer) in
 	cfg.SetState(filepath.Join(dir, "state"))
 	agentFlags := *flags
 	agentFlags.RootFS = "/"
+	agentFlags.ListenAddresses = demoAddresses(flags.ListenAddresses)
 
 	var a *agent
 	board := sample.NewBoard(sample.Sources{
@@ -115,6 +117,20 @@ func demoFolder(named string) (dir string, kept bool, err error) {
 		return "", true, fmt.Errorf("--dir: %s is not empty: name a new folder, so that the account is about this run alone", dir)
 	}
 	return dir, true, os.MkdirAll(dir, 0o755)
+}
+
+// demoAddresses are the addresses that were asked for; if that is only the default and a leatd has it already, any free one
+// of this host.
+func demoAddresses(asked []string) []string {
+	if len(asked) != 1 || asked[0] != config.DefaultListenAddress {
+		return asked
+	}
+	l, err := net.Listen("tcp", asked[0])
+	if err != nil {
+		return []string{"127.0.0.1:0"}
+	}
+	l.Close()
+	return asked
 }
 
 func metricsURL(a *agent) string {

@@ -18,6 +18,9 @@ const (
 	CommandVersion = "version"
 )
 
+// DefaultListenAddress is where metrics are served if nothing else is said.
+const DefaultListenAddress = ":9110"
+
 // Flags are the command line. Every flag but --help and --version has an environment variable that holds where the flag
 // is not given: LEAT_ and the flag's name, LEAT_DEMO_ for those of demo.
 type Flags struct {
@@ -102,7 +105,7 @@ func (d *definer) all(app *kingpin.Application, f *Flags) (version *bool) {
 		"Configuration file; without it "+DefaultFile+" if there is one, else the defaults.")
 	d.text(app, "state", "DIR", "", text(&f.State),
 		"Folder of cursors, in place of the configuration's (there: /var/lib/leat).")
-	d.texts(app, "web.listen-address", ":9110", listen(&f.ListenAddresses),
+	d.texts(app, "web.listen-address", DefaultListenAddress, listen(&f.ListenAddresses),
 		"Address for metrics, health and pages, HOST:PORT or vsock://:PORT; repeatable, in the variable with commas.")
 	d.text(app, "web.config.file", "FILE", "", text(&f.WebConfigFile),
 		"File that turns on TLS or authentication, the same as for Prometheus exporters.")
