@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -124,5 +125,17 @@ func TestRunWithBadConfiguration(t *testing.T) {
 	got = call(t.Context(), "--config.file", filepath.Join(h.dir, "none.yaml"))
 	if got.code != exitBadInput || !strings.Contains(got.stderr, "check --config.file") {
 		t.Errorf("without the file: got %+v", got)
+	}
+}
+
+// TestRootfsMissing: a root that is not there is a mistake of the command line, and not a folder to wait for.
+func TestRootfsMissing(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"run", "check"} {
+		var out, errs bytes.Buffer
+		code := leatd(t.Context(), []string{command, "--state", t.TempDir(), "--path.rootfs", "/is/not/there"}, os.LookupEnv, &out, &errs)
+		if code != exitBadInput || !strings.Contains(errs.String(), "--path.rootfs: /is/not/there is no folder") {
+			t.Errorf("%s: exit %d, %s", command, code, &errs)
+		}
 	}
 }

@@ -64,6 +64,10 @@ func leatd(ctx context.Context, args []string, env func(string) (string, bool), 
 		fmt.Fprintln(stderr, err)
 		return exitBadInput
 	}
+	if info, err := os.Stat(flags.RootFS); err != nil || !info.IsDir() {
+		fmt.Fprintf(stderr, "leatd: flags: --path.rootfs: %s is no folder: name the folder where the host's root is mounted\n", flags.RootFS)
+		return exitBadInput
+	}
 	if flags.Command == config.CommandCheck {
 		return check(ctx, flags, cfg, from, stdout, stderr)
 	}

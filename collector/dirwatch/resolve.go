@@ -32,7 +32,14 @@ func Ancestor(root, path string) (dir, missing string, err error) {
 	case err == nil:
 		return at, "", nil
 	case Gone(err):
-		return filepath.Dir(at), filepath.Base(at), nil
+		dir, missing = filepath.Dir(at), filepath.Base(at)
+		for dir != "/" { // root itself need not be there
+			if _, err := StampOf(dir); !Gone(err) {
+				break
+			}
+			dir, missing = filepath.Dir(dir), filepath.Base(dir)
+		}
+		return dir, missing, nil
 	}
 	return "", "", err
 }
