@@ -559,3 +559,47 @@ func TestLive(t *testing.T) {
 		}
 	}
 }
+
+// A line of very many parts is given out in several records, and none of it is lost.
+func TestVeryManyParts(t *testing.T) {
+	h := newBench(t)
+	dir := h.folder("app")
+	const n = 2*mostParts + 100
+	var text strings.Builder
+	for range n {
+		text.WriteString(cri("stdout", "P", "x"))
+	}
+	appendTo(t, dir+"/0.log", text.String()+out("end"))
+	h.start()
+	whole := strings.Repeat("x", mostParts)
+	h.expect(app, whole, whole, whole[:100]+"end")
+}
+
+// Where files have no time of birth, a file that is known by its inode is held for as long as it has a name.
+func TestInodeWithoutABirth(t *testing.T) {
+	r := newRig(t, newRand(1), Options{MaxLine: 1 << 10, Log: quietLog}, 1)
+	dir := t.TempDir()
+	r.start()
+	defer r.exit()
+	appendTo(t, dir+"/0.log.1", out("old"))
+	appendTo(t, dir+"/0.log", out("new"))
+	target := &pipeline.Target{Key: "k"}
+	r.set.Sync(target, list(dir))
+	files := *r.set.logs["k"].files.Load()
+	for _, f := range files {
+		f.key.born = 0
+	}
+	r.calm()
+	rounds(r, 50)
+	if files[0].closed() {
+		t.Error("the rotated file was closed while it has a name: its inode may be another file's now")
+	}
+	if err := os.Remove(dir + "/0.log.1"); err != nil {
+		t.Fatal(err)
+	}
+	r.set.Sync(target, list(dir))
+	rounds(r, 50)
+	if !files[0].closed() {
+		t.Error("it is still held after its name is gone")
+	}
+}

@@ -13,10 +13,11 @@ import (
 // order is how the generations of a target follow each other.
 type order struct {
 	restart int
-	current bool  // it has the name that the runtime writes to
-	first   int64 // time of the first record, or of its making
-	known   bool  // first is for good
-	seq     int   // of discovery
+	current bool   // it has the name that the runtime writes to
+	first   int64  // time of the first record, or of its making
+	known   bool   // first is for good
+	seq     int    // of discovery
+	batch   uint64 // of files that were found at once
 }
 
 func (a order) compare(b order) int {
@@ -50,6 +51,18 @@ func firstTime(f *file) (t int64, known bool) {
 		rest = rest[min(len(raw)+1, len(rest)):]
 	}
 	return cmp.Or(f.key.born, f.mtime), bytes.IndexByte(buf[:n], '\n') >= 0
+}
+
+// before places an empty file that has lost its name: what may still come of it is older than what is in the files that
+// were found after it.
+func before(f *file, files []*file) (first int64) {
+	first = math.MaxInt64
+	for _, other := range files {
+		if other.restart == f.restart && other.order.batch > f.order.batch && other.order.known {
+			first = min(first, other.order.first-1)
+		}
+	}
+	return first
 }
 
 var currentName = regexp.MustCompile(`^[0-9]+\.log$|-json\.log$`)

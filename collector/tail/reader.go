@@ -191,6 +191,7 @@ func (r *Reader) walk() {
 		}
 		src.measure(r.now)
 		src.release(r.now)
+		src.publish(r.now)
 		g, _ := src.current()
 		if src.parked == nil || g == nil || g.file != src.parked || g.size != g.read || src.version != src.log.version.Load() {
 			src.unpark()

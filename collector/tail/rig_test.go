@@ -41,7 +41,6 @@ type rigLane struct {
 	kept   map[string][2]int // how much of got the saved cursors cover
 	ids    map[string]string
 	calm   bool // the sink takes everything
-	gaps   bool
 }
 
 type rigShard struct {

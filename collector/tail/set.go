@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -197,10 +196,10 @@ func (s *Set) open(l *log) {
 	for _, f := range files {
 		if !f.order.known && f.hold() {
 			f.order.first, f.order.known = firstTime(f)
-			if !f.order.known && !seen[f] {
-				f.order.first = math.MinInt64 // what still comes of it is older than what is in the others
-			}
 			f.release()
+			if !f.order.known && !seen[f] {
+				f.order.first = before(f, files)
+			}
 		}
 	}
 	slices.SortFunc(files, func(a, b *file) int { return a.order.compare(b.order) })
@@ -258,7 +257,7 @@ func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, first bool) (*fil
 	}
 	s.seq++
 	f := &file{fd: fd, restart: lf.Restart, raw: l.target.Raw, key: key, size: size, mtime: mtime, early: !s.ready, lease: s.lease}
-	f.order = order{restart: lf.Restart, seq: s.seq}
+	f.order = order{restart: lf.Restart, seq: s.seq, batch: l.version.Load()}
 	f.users.Store(int32(len(s.lanes)))
 	f.listed.Store(true)
 	f.path.Store(&lf.Path)

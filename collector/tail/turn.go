@@ -31,7 +31,8 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	}
 	if !g.identified && g.identify(false) {
 		src.release(r.now) // it may be settled, by the saved cursor
-		return turnMore    // now it is known where to go on, or that there is nothing to do
+		src.publish(r.now)
+		return turnMore // now it is known where to go on, or that there is nothing to do
 	}
 	if src.restoreParts {
 		r.restore(src)
@@ -62,6 +63,7 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	if due {
 		src.looked = r.now
 		src.measure(r.now)
+		src.publish(r.now)
 	}
 	if at := g.read + int64(n); at > g.size {
 		g.grow(at, r.now)

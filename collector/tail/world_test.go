@@ -20,7 +20,6 @@ type world struct {
 	dir     string
 	maxLine int
 	sizes   []int // of bodies
-	raw     bool  // host files
 	docker  bool
 	all     []*container
 	set     *Set // where discovery tells of files; nil while leatd is down
@@ -46,6 +45,7 @@ type container struct {
 	seen     map[string]bool // paths' files that discovery was told of
 	deleted  bool            // something was deleted since all was settled
 	straggle bool            // time has passed in the middle of a rotation: order is not promised
+	fuzzy    bool            // nobody can say what exactly must arrive
 	late     bool            // that was in the present rotation
 	again    int             // how often it came back under its key
 	names    int
@@ -164,15 +164,15 @@ func (w *world) say(c *container) {
 	body := w.body(size)
 	var text string
 	var then func()
-	file := c.current
-	if c.renamed {
-		file = c.files[len(c.files)-1]
-	}
 	switch k := w.rnd.IntN(10); {
 	case k == 0 && !w.docker && w.begun(c): // no line of a runtime
 		text, then = body+"\n", func() { w.expect(c, 0, body) }
 	case k < 3:
 		text, then = w.line(stream, "P", body), func() {
+			file := c.current // when the line ends: it may be renamed while half of it is written
+			if c.renamed {
+				file = c.files[len(c.files)-1]
+			}
 			size := 0
 			for _, p := range c.open[stream] {
 				size += len(p.text)
@@ -364,7 +364,15 @@ func (w *world) unpod(c *container) {
 func (w *world) lostPieces() {
 	for _, c := range w.all {
 		for s := range c.open {
+			size := 0
+			for _, p := range c.open[s] {
+				size += len(p.text)
+			}
+			had := len(c.open[s])
 			c.open[s] = slices.DeleteFunc(c.open[s], func(p piece) bool { return p.file == "" })
+			if len(c.open[s]) < had && size > w.maxLine {
+				c.fuzzy = true // was what came after max_line cut off already, or will it be read with room again?
+			}
 		}
 		c.seen, c.deleted = map[string]bool{}, false
 	}
