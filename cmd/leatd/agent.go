@@ -167,14 +167,34 @@ func (a *agent) run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	stopFinding()
-	discovery.Wait()
 	deadline := time.AfterFunc(a.flags.ShutdownTimeout, stopSending)
 	moving.Wait()
 	deadline.Stop()
+	if !waitFor(&discovery, discoveryStops) {
+		a.log.Warn("discovery hangs in a system call, on a dead disk perhaps; leatd stops without it")
+	}
 	stopServing()
 	serving.Wait()
 	a.log.Info("leatd has stopped", "pending_lines", a.pending())
 	return err
+}
+
+// discoveryStops is how long discovery may take to stop: one look at a folder.
+const discoveryStops = 5 * time.Second
+
+// waitFor waits for a group, but not for ever. It tells whether the group ended.
+func waitFor(wg *sync.WaitGroup, most time.Duration) bool {
+	ended := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(most):
+		return false
+	}
 }
 
 // discover starts the two ways of finding logs.
