@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/leatd/leat/cmd/leatd/config"
 	"github.com/leatd/leat/collector/hostfiles"
@@ -59,23 +60,36 @@ func checkSink(s config.Sink, own []string) error {
 	return sink.Close()
 }
 
+// lookFor is how long discovery may take to see everything once; a folder that can't be listed is looked at for ever.
+const lookFor = 10 * time.Second
+
 // look runs discovery until it has seen everything once.
 func look(ctx context.Context, flags *config.Flags, cfg *config.Config, found *census, log *slog.Logger) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, 2)
 	run := func(watch func(ctx context.Context, ready func()) error) {
-		ctx, done := context.WithCancel(ctx)
+		ctx, done := context.WithCancelCause(ctx)
+		patience := time.AfterFunc(lookFor, func() {
+			done(fmt.Errorf("no whole look at the logs within %s: see what is said above", lookFor))
+		})
 		wg.Go(func() {
-			defer done()
-			if err := watch(ctx, done); err != nil {
+			defer patience.Stop()
+			err := watch(ctx, func() { done(nil) })
+			if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
+				err = cause
+			}
+			done(nil)
+			if err != nil {
 				errs <- err
 			}
 		})
 	}
 	if cfg.Logs.Pods != "" {
 		root := filepath.Join(flags.RootFS, cfg.Logs.Pods)
-		if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
+		if info, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
 			found.note("%s is not there: no container logs until it is", root)
+		} else if err == nil && !info.IsDir() {
+			return fmt.Errorf("logs.pods: %s is no folder: name the one where the kubelet keeps the logs of containers, or \"\" for none", root)
 		} else {
 			run(func(ctx context.Context, ready func()) error {
 				return podlogs.New(podlogs.Options{Root: root, RootFS: flags.RootFS, Include: cfg.Logs.Wants, Files: found, Ready: ready, Log: log}).Run(ctx)

@@ -128,6 +128,19 @@ func TestRunWithBadConfiguration(t *testing.T) {
 	}
 }
 
+// TestCheckOfAFile: check looks at a folder of pods that is none, says so, and ends.
+func TestCheckOfAFile(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	pods := h.file("pods-file", "")
+	var out, errs bytes.Buffer
+	config := h.file("leat.yaml", "state: "+h.state+"\nlogs: {pods: "+pods+"}\n")
+	code := leatd(t.Context(), []string{"check", "--config.file", config}, os.LookupEnv, &out, &errs)
+	if code != exitBadInput || !strings.Contains(errs.String(), "logs.pods: "+pods+" is no folder") {
+		t.Errorf("exit %d, %s", code, &errs)
+	}
+}
+
 // TestRootfsMissing: a root that is not there is a mistake of the command line, and not a folder to wait for.
 func TestRootfsMissing(t *testing.T) {
 	t.Parallel()
