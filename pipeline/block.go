@@ -38,9 +38,17 @@ type Segment struct {
 	Epoch      uint32
 	Any, All   Flags // the union and the intersection of the records' flags
 
-	// Verdict and Reason are the sender's, set before the block goes home.
+	// Verdict is the sender's, set before the block goes home.
 	Verdict Verdict
-	Reason  Reason
+
+	// Refusals goes with Delivered: what of the segment never will be; nil almost always.
+	Refusals []Refusal
+
+	// Doubtful goes with Delivered: the store left out some records of the request and did not say whose.
+	Doubtful bool
+
+	// Spooled goes with InSpool: the number of the spool's record that holds the segment. They only ever rise.
+	Spooled uint64
 
 	// RetryAfter goes with Back: how long the store asked the target to wait, and a bit at random; 0 if it did not say.
 	RetryAfter time.Duration
@@ -103,15 +111,21 @@ type Verdict uint8
 const (
 	// Unsent: the lane stopped before the segment was sent; nothing moves.
 	Unsent Verdict = iota
-	// Delivered: the far end has it for good; the cursor moves.
+	// Delivered: the far end has for good all but the Refusals, and those it will never take; the cursor moves.
 	Delivered
-	// Never: it can never be delivered, Reason says why; it is counted and the cursor moves.
-	Never
+	// InSpool: the lane's spool has it on disk; the cursor moves, and the lines stay pending.
+	InSpool
 	// Back: not now. The target is rewound to the segment's start and waits; the file is the retry buffer.
 	Back
 	// Stale: an earlier segment of the target went Back while this one was under way; it will be read again.
 	Stale
 )
+
+// A Refusal is so much of a segment that will never be delivered, and why.
+type Refusal struct {
+	Reason Reason
+	Count
+}
 
 // A Reason says why lines were dropped. The ledger counts by it.
 type Reason uint8
@@ -120,12 +134,18 @@ const (
 	BadRequest    Reason = iota // the store answered 400
 	TooLarge                    // the store answered 413
 	Unprocessable               // the store answered 422
+	Rejected                    // the store took the request and said that it left these out
+	ServerError                 // the store answers these with the same 5xx again and again, and takes others
 	MaxLine                     // beyond logs.max_line (bytes only, the line itself is kept)
 	Vanished                    // read, sent back by the store, and gone from the disk before it could be read again
+	SpoolFull                   // the oldest of a full spool, where when_full is drop_oldest
+	SpoolDamaged                // in the spool, and damaged there
 	NumReasons
 )
 
-var reasonNames = [NumReasons]string{"bad_request", "too_large", "unprocessable", "max_line", "vanished"}
+var reasonNames = [NumReasons]string{
+	"bad_request", "too_large", "unprocessable", "rejected", "server_error", "max_line", "vanished", "spool_full", "spool_damaged",
+}
 
 func (r Reason) String() string { return reasonNames[r] }
 
@@ -135,9 +155,10 @@ type LossReason uint8
 const (
 	LostDeleted   LossReason = iota // the file was deleted, and nobody held it open, before it was read
 	LostTruncated                   // the file was truncated before it was read
+	LostGivenUp                     // the file was deleted, and held open for as long as the owner allows
 	NumLossReasons
 )
 
-var lossNames = [NumLossReasons]string{"deleted", "truncated"}
+var lossNames = [NumLossReasons]string{"deleted", "truncated", "given_up"}
 
 func (r LossReason) String() string { return lossNames[r] }

@@ -7,6 +7,7 @@ type Cursor struct {
 	Parts       []Part     // lines whose beginning is settled and whose end is not yet there
 	Time        int64      // of the last settled record, ns since the epoch: an unparsed line behind it takes it too
 	Totals      Totals
+	Spooled     uint64 // the last record of the spool that this cursor covers; 0 if there is none
 	Gone        bool // the target is gone and settled; its line is removed from the saved state
 }
 
@@ -33,4 +34,15 @@ type Totals struct {
 	Delivered, Dropped Count
 	LostBytes          int64
 	Gaps               int64
+}
+
+// Settle counts a segment that came home Delivered.
+func (t *Totals) Settle(s *Segment) {
+	delivered := Count{int64(s.N), s.Bytes}
+	for _, r := range s.Refusals {
+		delivered.Add(-r.Lines, -r.Bytes)
+		t.Dropped.Add(r.Lines, r.Bytes)
+	}
+	t.Delivered.Add(delivered.Lines, delivered.Bytes)
+	t.Dropped.Add(0, s.CutBytes)
 }

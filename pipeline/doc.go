@@ -39,8 +39,8 @@
 //
 // # What is promised
 //
-// A target's cursor moves over a segment when the sink has it for good (Delivered) or can never have it (Never, counted
-// by reason), and at no other time; when the lane has to stop before a segment was sent, nothing behind it moves either.
+// A target's cursor moves over a segment when the sink has it for good (Delivered; what of it the sink will never take is
+// counted by reason) or the spool has it on disk (InSpool), and at no other time; when the lane has to stop before a segment was sent, nothing behind it moves either.
 // Cursors are saved about every 200 ms by a goroutine of their own. After a crash, what was delivered since the last save
 // is sent again; nothing is left out.
 //

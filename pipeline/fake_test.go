@@ -223,7 +223,17 @@ func (r *fakeReader) fill(b *Block, ft *fakeTarget) Fullness {
 	return full
 }
 
-var verdictNames = [...]string{"unsent", "delivered", "never", "back", "stale"}
+// verdictOf is a segment's verdict in words; one that was refused as a whole is told apart.
+func verdictOf(s *Segment) string {
+	var refused int64
+	for _, r := range s.Refusals {
+		refused += r.Lines
+	}
+	if s.Verdict == Delivered && refused > 0 && refused == int64(s.N) {
+		return "refused"
+	}
+	return [...]string{"unsent", "delivered", "in_spool", "back", "stale"}[s.Verdict]
+}
 
 func (r *fakeReader) Settle(b *Block) {
 	r.in.mu.Lock()
@@ -232,28 +242,25 @@ func (r *fakeReader) Settle(b *Block) {
 		s := &b.Segments[i]
 		ft := s.Mark.(*fakeTarget)
 		ft.underway--
-		r.in.verdicts = append(r.in.verdicts, fmt.Sprintf("%s[%d:%d] %s", ft.Key, s.Start, s.End, verdictNames[s.Verdict]))
+		r.in.verdicts = append(r.in.verdicts, fmt.Sprintf("%s[%d:%d] %s", ft.Key, s.Start, s.End, verdictOf(s)))
 		if ft.owner != r {
 			r.in.t.Errorf("%s came home to a reader that does not own it", ft.Key)
 		}
 		if s.Epoch != ft.epoch {
-			if s.Verdict == Delivered || s.Verdict == Never {
+			if s.Verdict == Delivered || s.Verdict == InSpool {
 				r.in.t.Errorf("%s was sent although an earlier segment had gone back", r.in.verdicts[len(r.in.verdicts)-1])
 			}
 			continue
 		}
 		f := ft.Account.Own()
 		switch s.Verdict {
-		case Delivered, Never:
+		case Delivered, InSpool:
 			if int(s.Start) != ft.settled {
 				r.in.t.Errorf("%s, but only %d are settled", r.in.verdicts[len(r.in.verdicts)-1], ft.settled)
 			}
 			if s.Verdict == Delivered {
-				f.Delivered.Add(int64(s.N), s.Bytes)
-			} else {
-				f.Dropped[s.Reason].Add(int64(s.N), s.Bytes)
+				f.Settle(s)
 			}
-			f.Pending.Add(-int64(s.N), -s.Bytes)
 			ft.settled, ft.moved = int(s.End), true
 		case Back:
 			ft.epoch++

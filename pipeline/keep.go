@@ -43,7 +43,7 @@ func (l *Lane) keepCursors(stop <-chan struct{}) {
 			continue
 		}
 		begin := time.Now()
-		err := l.Store.Save(moved)
+		err := l.Store.Save(moved, nil)
 		wait = min(max(saveEvery, saveShare*time.Since(begin)), saveRest)
 		if err == nil {
 			if failures > 0 {

@@ -25,7 +25,23 @@ type Figures struct {
 	Gaps      int64 // generations that vanished, nobody knows how large
 	Unparsed  int64 // lines kept in no format we know
 	Truncated int64 // lines cut at max_line
+	Doubtful  int64 // delivered lines whose request the store took in part, without saying whose lines it left out
 	Oldest    int64 // time of the oldest record not yet settled, ns since the epoch; 0 if there is none
+}
+
+// Settle counts a segment that came home Delivered.
+func (f *Figures) Settle(s *Segment) {
+	delivered := Count{int64(s.N), s.Bytes}
+	f.Pending.Add(-delivered.Lines, -delivered.Bytes-s.CutBytes)
+	for _, r := range s.Refusals {
+		delivered.Add(-r.Lines, -r.Bytes)
+		f.Dropped[r.Reason].Add(r.Lines, r.Bytes)
+	}
+	f.Delivered.Add(delivered.Lines, delivered.Bytes)
+	f.Dropped[MaxLine].Add(0, s.CutBytes)
+	if s.Doubtful {
+		f.Doubtful += delivered.Lines
+	}
 }
 
 // An Account publishes the figures of one target in one lane. One goroutine writes it, that of the target's reader; any
@@ -36,7 +52,7 @@ type Account struct {
 	own   Figures // the writer's copy
 }
 
-const figureWords = 6 + 2*int(NumReasons) + 1 + int(NumLossReasons) + 4
+const figureWords = 6 + 2*int(NumReasons) + 1 + int(NumLossReasons) + 5
 
 // Update changes the figures. Only the owner of the target may call it.
 func (a *Account) Update(change func(f *Figures)) { change(&a.own); a.Publish() }
@@ -67,6 +83,7 @@ func (a *Account) Publish() {
 	put(f.Gaps)
 	put(f.Unparsed)
 	put(f.Truncated)
+	put(f.Doubtful)
 	put(f.Oldest)
 	a.seq.Add(1)
 }
@@ -91,7 +108,7 @@ func (a *Account) Snapshot() (f Figures) {
 		for r := range f.Lost {
 			f.Lost[r] = get()
 		}
-		f.Gaps, f.Unparsed, f.Truncated, f.Oldest = get(), get(), get(), get()
+		f.Gaps, f.Unparsed, f.Truncated, f.Doubtful, f.Oldest = get(), get(), get(), get(), get()
 		if a.seq.Load() == before {
 			return f
 		}

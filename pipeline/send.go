@@ -165,7 +165,7 @@ func (s *sending) try(pieces []piece, body []byte, patience int) (Verdict, Answe
 			if len(pieces) > 1 {
 				return apart, answer
 			}
-			return Never, answer
+			return Delivered, answer
 		case OneTarget:
 			if many {
 				return apart, answer
@@ -206,7 +206,10 @@ func (s *sending) rule(pieces []piece, v Verdict, a Answer) {
 			seg.Target.floor = seg.Epoch + 1
 			seg.RetryAfter = jitter(a.RetryAfter)
 		}
-		seg.Verdict, seg.Reason = v, a.Reason
+		seg.Verdict = v
+		if v == Delivered && a.Outcome == Refused {
+			seg.Refusals = append(seg.Refusals, Refusal{a.Reason, Count{int64(seg.N), seg.Bytes}})
+		}
 	}
 }
 

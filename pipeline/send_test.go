@@ -43,15 +43,15 @@ func TestVerdicts(t *testing.T) {
 		}, {
 			"one target, one segment refused", "a:bad", unless("bad", refused),
 			"a:bad",
-			"a[0:1] never",
+			"a[0:1] refused",
 		}, {
 			"one target refused: only the guilty segment is dropped", "a:1 | a:bad | a:3", unless("bad", refused),
 			"a:1 a:bad a:3, a:1, a:bad, a:3",
-			"a[0:1] delivered, a[1:2] never, a[2:3] delivered",
+			"a[0:1] delivered, a[1:2] refused, a[2:3] delivered",
 		}, {
 			"several targets refused: only the guilty one's segment is dropped", "a:1 b:bad c:1 | b:2", unless("bad", refused),
 			"a:1 b:bad c:1 b:2, a:1, b:bad b:2, b:bad, b:2, c:1",
-			"a[0:1] delivered, b[0:1] never, c[0:1] delivered, b[1:2] delivered",
+			"a[0:1] delivered, b[0:1] refused, c[0:1] delivered, b[1:2] delivered",
 		}, {
 			"one target throttled goes back, and what follows of it", "a:1 b:fast c:1 | b:2 c:2", unless("b:", oneIsBad),
 			"a:1 b:fast c:1 b:2 c:2, a:1, b:fast b:2, c:1 c:2",
@@ -79,11 +79,11 @@ func TestVerdicts(t *testing.T) {
 		}, {
 			"a failure while it is taken apart", "a:1 b:1 c:1", answers(refused, accepted, down, refused, accepted),
 			"a:1 b:1 c:1, a:1, b:1, b:1, c:1",
-			"a[0:1] delivered, b[0:1] never, c[0:1] delivered",
+			"a[0:1] delivered, b[0:1] refused, c[0:1] delivered",
 		}, {
 			"a range without a record is never asked for", "a:# b:bad c:# | c:#", unless("bad", refused),
 			"b:bad, b:bad",
-			"a[0:1] delivered, b[0:1] never, c[0:1] delivered, c[1:2] delivered",
+			"a[0:1] delivered, b[0:1] refused, c[0:1] delivered, c[1:2] delivered",
 		}, {
 			"throttled while it is taken apart by segment", "a:1 | a:bad | a:3 | a:#", answers(refused, accepted, enough),
 			"a:1 a:bad a:3, a:1, a:bad",

@@ -42,8 +42,12 @@ type Answer struct {
 	// Code is the label of the requests counter: the HTTP status as text, "ok" or "error" where there is none.
 	Code string
 
-	// Reason goes with Refused.
+	// Reason goes with Refused, and with Accepted where the store left something out.
 	Reason Reason
+
+	// LeftOut goes with Accepted: how many records of the request the store says it did not take; SomeLeftOut where it
+	// does not say how many. The rest is stored, so nothing is sent again.
+	LeftOut int64
 
 	// Err holds the store's own words, or the network's, with what an operator should do; nil for Accepted.
 	Err error
@@ -52,11 +56,14 @@ type Answer struct {
 	RetryAfter time.Duration
 }
 
+// SomeLeftOut is an Answer's LeftOut where the store does not say how many.
+const SomeLeftOut = -1
+
 // An Outcome is what an answer means for the request's segments.
 type Outcome uint8
 
 const (
-	// Accepted: the store has all of it for good.
+	// Accepted: the store has all of it for good, but for what was LeftOut.
 	Accepted Outcome = iota
 	// Refused: the store will never take this body. Only 400, 413 and 422 mean that.
 	Refused

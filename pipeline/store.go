@@ -24,7 +24,8 @@ type Store struct {
 	dir   string
 	log   *slog.Logger
 	disk  disk
-	found map[string]Cursor // as they were when the store was opened; never changed
+	found map[string]Cursor // as they were when the store was opened; never changed once the lane runs
+	spool []byte            // the spool's state, likewise
 	fresh bool
 
 	mu      sync.Mutex
@@ -67,7 +68,7 @@ func openStore(dir string, log *slog.Logger, d disk) (*Store, error) {
 		}
 		var cursors []Cursor
 		if err == nil {
-			cursors, err = decodeCursors(data)
+			cursors, s.spool, err = decodeCursors(data)
 		}
 		if err == nil {
 			for _, c := range cursors {
@@ -108,6 +109,37 @@ func (s *Store) Cursor(key string) (Cursor, bool) {
 	return c, ok
 }
 
+// Cover says that the spool holds a segment, which is later than what the saved cursor knows if leatd was killed between
+// the two writes. It is called before any Cursor, for the spool's segments in their order.
+func (s *Store) Cover(key string, seg *Segment) {
+	c := s.found[key]
+	if seg.Spooled <= c.Spooled {
+		return
+	}
+	at := Position{ID: seg.Generation, Offset: seg.End, Skip: seg.Skip}
+	c.Generations = slices.Clone(c.Generations)
+	i := slices.IndexFunc(c.Generations, func(p Position) bool { return p.ID == at.ID })
+	if i < 0 {
+		c.Generations = append(c.Generations, at)
+	} else {
+		at.Name = c.Generations[i].Name
+		c.Generations[i] = at
+	}
+	c.Key, c.Spooled, c.Time, c.Parts = key, seg.Spooled, seg.Time, seg.Parts
+	s.found[key], s.lines[key], s.sorted = c, encodeCursor(c), nil
+}
+
+// Spooled is the highest record of the spool that any cursor knows.
+func (s *Store) Spooled() (highest uint64) {
+	for _, c := range s.found {
+		highest = max(highest, c.Spooled)
+	}
+	return highest
+}
+
+// SpoolState is what the spool had saved before this process began; nil if there is nothing.
+func (s *Store) SpoolState() []byte { return s.spool }
+
 // forgetUnclaimed drops what was saved of targets that nobody has asked for since: they ended while leatd was down.
 // The next Save writes the file without them. Only the keeper calls it.
 func (s *Store) forgetUnclaimed() (forgotten int) {
@@ -125,9 +157,9 @@ func (s *Store) forgetUnclaimed() (forgotten int) {
 	return forgotten
 }
 
-// Save merges the moved cursors into the saved ones and writes them all. On an error nothing is forgotten: the next save
+// Save merges the moved cursors into the saved ones and writes them all, with the spool's state. On an error nothing is forgotten: the next save
 // has them too. Only the keeper calls it.
-func (s *Store) Save(moved []Cursor) error {
+func (s *Store) Save(moved []Cursor, spool []byte) error {
 	for _, c := range moved {
 		_, known := s.lines[c.Key]
 		if known == c.Gone {
@@ -142,7 +174,7 @@ func (s *Store) Save(moved []Cursor) error {
 	if s.sorted == nil {
 		s.sorted = slices.Sorted(maps.Keys(s.lines))
 	}
-	s.text = appendCursors(s.text[:0], s.sorted, s.lines)
+	s.text = appendCursors(s.text[:0], s.sorted, s.lines, spool)
 	if err := s.write(s.text); err != nil {
 		return fmt.Errorf("save cursors: %w", err)
 	}

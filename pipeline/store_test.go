@@ -48,7 +48,7 @@ func openTest(t testing.TB, dir string) (*Store, *bytes.Buffer) {
 
 func save(t testing.TB, s *Store, cursors ...Cursor) {
 	t.Helper()
-	if err := s.Save(cursors); err != nil {
+	if err := s.Save(cursors, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -191,7 +191,7 @@ func TestStoreDamage(t *testing.T) {
 		for bit := range 8 {
 			damaged := bytes.Clone(good)
 			damaged[i] ^= 1 << bit
-			if _, err := decodeCursors(damaged); err == nil {
+			if _, _, err := decodeCursors(damaged); err == nil {
 				t.Fatalf("bit %d of byte %d flipped, and it was taken", bit, i)
 			}
 			if i%16 == 0 && bit == 0 {
@@ -266,7 +266,7 @@ func TestStoreOddFolders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Save([]Cursor{{Key: "a"}}); err == nil || !strings.Contains(err.Error(), "save cursors: ") {
+		if err := s.Save([]Cursor{{Key: "a"}}, nil); err == nil || !strings.Contains(err.Error(), "save cursors: ") {
 			t.Errorf("saved: %v", err)
 		}
 		if !strings.Contains(logged.String(), "state folder cannot be made") {
@@ -299,7 +299,7 @@ func FuzzDecodeCursors(f *testing.F) {
 	for _, c := range testCursors() {
 		lines[c.Key] = encodeCursor(c)
 	}
-	whole := appendCursors(nil, slices.Sorted(maps.Keys(lines)), lines)
+	whole := appendCursors(nil, slices.Sorted(maps.Keys(lines)), lines, []byte(`{"at":1}`))
 	f.Add(whole, false)
 	f.Add(whole[:len(whole)-sumLength], true)
 	f.Add([]byte(`{"version":1,"targets":[{"target":"a","generations":[{"id":"0-0000000000000012"}]}]`), true)
@@ -309,13 +309,13 @@ func FuzzDecodeCursors(f *testing.F) {
 		if seal { // otherwise the checksum would keep nearly all of it out
 			data = sealed(string(data))
 		}
-		cursors, err := decodeCursors(data)
+		cursors, spool, err := decodeCursors(data)
 		if err != nil {
 			return
 		}
 		for _, c := range cursors {
 			lines := map[string][]byte{"": encodeCursor(c)}
-			again, err := decodeCursors(appendCursors(nil, []string{""}, lines))
+			again, _, err := decodeCursors(appendCursors(nil, []string{""}, lines, spool))
 			if err != nil || len(again) != 1 || !reflect.DeepEqual(again[0], c) {
 				t.Fatalf("%+v came back as %+v, %v", c, again, err)
 			}

@@ -209,7 +209,7 @@ func TestSaveFaults(t *testing.T) {
 			d.fail, d.calls = fail, 0
 			for i, step := range steps {
 				attempted = i + 1
-				if s.Save(step) == nil {
+				if s.Save(step, nil) == nil {
 					promised = i + 1
 				}
 			}
@@ -279,11 +279,11 @@ func TestSaveErrors(t *testing.T) {
 			}
 			return works
 		}
-		if err := s.Save([]Cursor{{Key: "a"}}); !errors.Is(err, errDisk) || !strings.HasPrefix(err.Error(), "save cursors: ") {
+		if err := s.Save([]Cursor{{Key: "a"}}, nil); !errors.Is(err, errDisk) || !strings.HasPrefix(err.Error(), "save cursors: ") {
 			t.Errorf("%s fails, and Save says %v", op, err)
 		}
 		d.fail = nil
-		if err := s.Save([]Cursor{{Key: "b"}}); err != nil {
+		if err := s.Save([]Cursor{{Key: "b"}}, nil); err != nil {
 			t.Error(err)
 		}
 		if s, err := openStore("dir", slog.New(slog.DiscardHandler), d); err != nil || len(s.found) != 2 {

@@ -16,14 +16,15 @@ import (
 //	{"version":1,"targets":[
 //	{"target":"NS_POD_UID/CONTAINER","generations":[{"id":"0-3f…","name":"0.log","offset":4096}],…},
 //	…
-//	],"crc32c":"89abcdef"}
+//	],"spool":{…},"crc32c":"89abcdef"}
 //
-// The checksum (Castagnoli) covers every byte before its own key's comma, so a torn or edited file is known for what it
+// The spool's state is there if the lane has a spool; its form is the spool's own. The checksum (Castagnoli) covers every byte before its own key's comma, so a torn or edited file is known for what it
 // is. A reader must take a file whole or not at all.
 type cursorsDoc struct {
-	Version int          `json:"version"`
-	Targets []cursorJSON `json:"targets"`
-	Sum     string       `json:"crc32c"`
+	Version int             `json:"version"`
+	Targets []cursorJSON    `json:"targets"`
+	Spool   json.RawMessage `json:"spool"`
+	Sum     string          `json:"crc32c"`
 }
 
 type cursorJSON struct {
@@ -33,6 +34,7 @@ type cursorJSON struct {
 	Parts       []partJSON     `json:"parts,omitempty"`
 	Time        int64          `json:"time,omitempty"`
 	Totals      totalsJSON     `json:"totals"`
+	Spooled     uint64         `json:"spooled,omitempty"`
 }
 
 type positionJSON struct {
@@ -71,7 +73,7 @@ func encodeCursor(c Cursor) []byte {
 	return line
 }
 
-func appendCursors(out []byte, keys []string, lines map[string][]byte) []byte {
+func appendCursors(out []byte, keys []string, lines map[string][]byte, spool []byte) []byte {
 	out = fmt.Appendf(out, `{"version":%d,"targets":[`, cursorsVersion)
 	for i, key := range keys {
 		if i > 0 {
@@ -81,6 +83,9 @@ func appendCursors(out []byte, keys []string, lines map[string][]byte) []byte {
 		out = append(out, lines[key]...)
 	}
 	out = append(out, "\n]"...)
+	if len(spool) > 0 {
+		out = append(append(out, `,"spool":`...), spool...)
+	}
 	return appendSum(out, checksum(out))
 }
 
@@ -90,34 +95,34 @@ func appendSum(out []byte, sum uint32) []byte { return fmt.Appendf(out, `,"crc32
 
 const sumLength = len(`,"crc32c":"89abcdef"}` + "\n")
 
-func decodeCursors(data []byte) ([]Cursor, error) {
+func decodeCursors(data []byte) (cursors []Cursor, spool []byte, err error) {
 	if len(data) < sumLength {
-		return nil, fmt.Errorf("only %d bytes long", len(data))
+		return nil, nil, fmt.Errorf("only %d bytes long", len(data))
 	}
 	body := data[:len(data)-sumLength]
 	if want := appendSum(nil, checksum(body)); !bytes.Equal(data[len(body):], want) {
-		return nil, errors.New("its checksum does not fit its content")
+		return nil, nil, errors.New("its checksum does not fit its content")
 	}
 	var doc cursorsDoc
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if doc.Version != cursorsVersion {
-		return nil, fmt.Errorf("version %d; this leatd knows version %d", doc.Version, cursorsVersion)
+		return nil, nil, fmt.Errorf("version %d; this leatd knows version %d", doc.Version, cursorsVersion)
 	}
-	cursors := make([]Cursor, 0, len(doc.Targets))
+	cursors = make([]Cursor, 0, len(doc.Targets))
 	for _, t := range doc.Targets {
 		c, err := fromJSON(t)
 		if err != nil {
-			return nil, fmt.Errorf("target %q: %w", t.Target, err)
+			return nil, nil, fmt.Errorf("target %q: %w", t.Target, err)
 		}
 		cursors = append(cursors, c)
 	}
-	return cursors, nil
+	return cursors, doc.Spool, nil
 }
 
 func toJSON(c Cursor) cursorJSON {
-	j := cursorJSON{Target: c.Key, Time: c.Time, Totals: totalsJSON{
+	j := cursorJSON{Target: c.Key, Time: c.Time, Spooled: c.Spooled, Totals: totalsJSON{
 		c.Totals.Delivered.Lines, c.Totals.Delivered.Bytes, c.Totals.Dropped.Lines, c.Totals.Dropped.Bytes,
 		c.Totals.LostBytes, c.Totals.Gaps,
 	}}
@@ -139,7 +144,7 @@ func toJSON(c Cursor) cursorJSON {
 
 func fromJSON(j cursorJSON) (Cursor, error) {
 	t := j.Totals
-	c := Cursor{Key: j.Target, Time: j.Time, Totals: Totals{
+	c := Cursor{Key: j.Target, Time: j.Time, Spooled: j.Spooled, Totals: Totals{
 		Delivered: Count{t.DeliveredLines, t.DeliveredBytes}, Dropped: Count{t.DroppedLines, t.DroppedBytes},
 		LostBytes: t.LostBytes, Gaps: t.Gaps,
 	}}

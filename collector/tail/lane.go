@@ -159,7 +159,7 @@ func (l *Lane) drop(src *source) (ended, alone bool) {
 	}
 	l.queues[key] = queue
 	next := queue[0]
-	next.totals = src.totals // the key's lifetime goes on
+	next.totals, next.spooled = src.totals, src.spooled // the key's lifetime goes on
 	l.give(next, l.dealt(next))
 	return true, false
 }

@@ -117,6 +117,9 @@ func (l *rigLane) fill(s *rigShard) {
 	}
 }
 
+// refused is what becomes of a segment of which the store takes nothing.
+const refused pipeline.Verdict = 100
+
 // home gives the oldest block under way its verdicts.
 func (l *rigLane) home(s *rigShard) {
 	if len(s.underway) == 0 {
@@ -133,7 +136,7 @@ func (l *rigLane) home(s *rigShard) {
 			if k := l.rig.rnd.IntN(100); !l.calm && k < 8 {
 				v = pipeline.Back
 			} else if !l.calm && k < 10 {
-				v = pipeline.Never
+				v = refused
 			}
 			verdicts[seg.Target] = v
 		}
@@ -143,8 +146,9 @@ func (l *rigLane) home(s *rigShard) {
 			continue
 		case v == pipeline.Back:
 			l.floor[seg.Target] = seg.Epoch + 1
-		case v == pipeline.Never:
-			seg.Reason = pipeline.BadRequest
+		case v == refused:
+			v = pipeline.Delivered
+			seg.Refusals = []pipeline.Refusal{{Reason: pipeline.BadRequest, Count: pipeline.Count{Lines: int64(seg.N), Bytes: seg.Bytes}}}
 			fallthrough
 		default:
 			l.take(b, seg)

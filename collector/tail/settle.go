@@ -18,7 +18,7 @@ func (r *Reader) Settle(b *pipeline.Block) {
 		g.underway--
 		if s.Epoch == src.epoch { // of an older one, everything is read again
 			switch s.Verdict {
-			case pipeline.Delivered, pipeline.Never:
+			case pipeline.Delivered, pipeline.InSpool:
 				g.settle(s)
 			case pipeline.Back:
 				src.rewind(s.RetryAfter)
@@ -40,19 +40,13 @@ func (r *Reader) Settle(b *pipeline.Block) {
 // settle moves the cursor over a segment.
 func (g *generation) settle(s *pipeline.Segment) {
 	src := g.src
-	f := src.target.Account.Own()
-	lines := int64(s.N)
 	if s.Verdict == pipeline.Delivered {
-		f.Delivered.Add(lines, s.Bytes)
-		src.totals.Delivered.Add(lines, s.Bytes)
+		src.target.Account.Own().Settle(s)
+		src.totals.Settle(s)
 	} else {
-		f.Dropped[s.Reason].Add(lines, s.Bytes)
-		src.totals.Dropped.Add(lines, s.Bytes)
+		src.spooled = s.Spooled // the lines stay pending, and are the spool's from now on
 	}
-	f.Dropped[pipeline.MaxLine].Add(0, s.CutBytes)
-	src.totals.Dropped.Add(0, s.CutBytes)
-	f.Pending.Add(-lines, -s.Bytes-s.CutBytes)
-	g.pending.Add(-lines, -s.Bytes-s.CutBytes)
+	g.pending.Add(-int64(s.N), -s.Bytes-s.CutBytes)
 
 	g.settled, g.settledSkip = s.End, s.Skip
 	src.settledParts, src.settledTime = s.Parts, s.Time

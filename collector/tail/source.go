@@ -41,6 +41,7 @@ type source struct {
 	oldest   int64     // time of the oldest record that is pending, or of one before it
 	waiting  int64     // since when there are unread bytes; 0 if there are none
 	totals   pipeline.Totals
+	spooled  uint64 // the last record of the spool that holds something of it
 	moved    bool // since the cursors were last asked for
 }
 
@@ -52,7 +53,7 @@ func newSource(l *Lane, g *log) *source {
 func (src *source) resume(c pipeline.Cursor) {
 	c.Generations = slices.Clone(c.Generations) // they are taken out one by one
 	src.saved = &c
-	src.totals = c.Totals
+	src.totals, src.spooled = c.Totals, c.Spooled
 	src.lastTime, src.settledTime = c.Time, c.Time
 	src.settledParts, src.restoreParts = c.Parts, len(c.Parts) > 0
 }
@@ -189,7 +190,7 @@ func (src *source) unpark() {
 
 // cursor is where the source stands.
 func (src *source) cursor() pipeline.Cursor {
-	c := pipeline.Cursor{Key: src.target.Key, Time: src.settledTime, Totals: src.totals, Parts: src.settledParts}
+	c := pipeline.Cursor{Key: src.target.Key, Time: src.settledTime, Totals: src.totals, Spooled: src.spooled, Parts: src.settledParts}
 	for _, g := range src.gens {
 		if g.identified && !g.copied && (!g.released || g.file.listed.Load()) {
 			c.Generations = append(c.Generations, pipeline.Position{
