@@ -53,6 +53,9 @@ type Segment struct {
 	// RetryAfter goes with Back: how long the store asked the target to wait, and a bit at random; 0 if it did not say.
 	RetryAfter time.Duration
 
+	admission     // the encoder's and the sender's own
+	open      int // records that want a verdict yet; the sender's own
+
 	// What follows is the reader's own, to settle the segment with. No other stage looks at it.
 	Mark  any    // the generation it was read from
 	Time  int64  // the last record's time

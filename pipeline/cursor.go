@@ -8,7 +8,7 @@ type Cursor struct {
 	Time        int64      // of the last settled record, ns since the epoch: an unparsed line behind it takes it too
 	Totals      Totals
 	Spooled     uint64 // the last record of the spool that this cursor covers; 0 if there is none
-	Gone        bool // the target is gone and settled; its line is removed from the saved state
+	Gone        bool   // the target is gone and settled; of its line in the saved state only the totals stay, in a sum
 }
 
 // A Position is how far one generation is settled.
@@ -45,4 +45,22 @@ func (t *Totals) Settle(s *Segment) {
 	}
 	t.Delivered.Add(delivered.Lines, delivered.Bytes)
 	t.Dropped.Add(0, s.CutBytes)
+}
+
+// Add adds other totals.
+func (t *Totals) Add(o Totals) {
+	t.Delivered.Add(o.Delivered.Lines, o.Delivered.Bytes)
+	t.Dropped.Add(o.Dropped.Lines, o.Dropped.Bytes)
+	t.LostBytes += o.LostBytes
+	t.Gaps += o.Gaps
+}
+
+// unfinished is how many generations have not been settled to their end.
+func (c *Cursor) unfinished() (n int64) {
+	for _, p := range c.Generations {
+		if !p.Done {
+			n++
+		}
+	}
+	return n
 }

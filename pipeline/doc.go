@@ -31,8 +31,13 @@
 //
 // One request is in flight per shard, and nothing overtakes. A store that is far gets more shards, not more requests.
 //
-// Where an answer doesn't hold for all of a request alike, the sender asks again for each target, and for each segment
-// of a target that is refused: so a container costs the others nothing, and no more is dropped than must be.
+// Where an answer doesn't hold for all of a request alike, the sender takes it apart: by target where one is throttled, so
+// that it costs the others nothing; by halves, down to a record, where some of it is refused (refuse.go), or gets the same
+// 5xx again and again while the store takes others (trouble.go). No more is dropped than must be, and what is goes to the
+// dead letters before its segment has its verdict.
+//
+// A store may limit each stream by itself. The encoder asks a Stream before it encodes a segment, and sends Back what has
+// to wait, so that a loud container costs the others nothing here either.
 //
 // Each stage has a Beat. It is busy while a stage works and waits while the stage waits for a store, a disk, or room, so
 // that no outage looks like a goroutine that hangs.

@@ -1,5 +1,7 @@
 package pipeline
 
+import "time"
+
 // encode turns blocks into request bodies: it gathers blocks while the sender is busy and hands over what it has as
 // soon as the sender rests, so that a lone block goes at once and a stream goes in batches of max_batch.
 func (s *shard) encode() {
@@ -33,12 +35,13 @@ func (s *shard) encode() {
 				continue
 			}
 			fill.encoder.Begin()
+			fill.bare = s.lane.OneStream
 		}
 		last := s.readEnded.Load() // before the ring is found empty: what is put later is not missed
 		b, ok := s.full.Take()
 		if ok {
 			s.encoding.enter()
-			fill.add(b)
+			fill.add(b, s.diverts())
 			s.encoding.leave()
 			if s.lane.takesMore(fill) {
 				continue
@@ -46,7 +49,9 @@ func (s *shard) encode() {
 		}
 		senderRests := made == len(rest)+1
 		if len(fill.blocks) > 0 && (ok || senderRests || last) {
-			fill.body = fill.encoder.End()
+			if !fill.bare {
+				fill.body = fill.encoder.End()
+			}
 			s.outbox.Put(fill)
 			s.senderBell.Ring()
 			fill = nil
@@ -66,27 +71,33 @@ const perRecord = 256
 // takesMore tells whether one more block fits into a request, however it is filled.
 func (l *Lane) takesMore(t *batch) bool {
 	block := l.BlockSize + l.MaxLine + l.BlockSize/bytesPerRecord*perRecord
-	return t.raw+l.BlockSize <= l.MaxBatch && (l.MaxBody == 0 || t.encoder.Size()+block <= l.MaxBody)
+	return t.raw+l.BlockSize <= l.most() && (l.MaxBody == 0 || t.encoder.Size()+block <= l.MaxBody)
 }
 
 // A batch is one request on its way, and the blocks that it was made of. Owned by encode, then by send.
 type batch struct {
 	encoder Encoder
+	bare    bool // nothing, or not all, is encoded: the sender will do it
 	blocks  []*Block
 	body    []byte
 	raw     int // log bytes in it
 }
 
-// add encodes a block's segments.
-func (t *batch) add(b *Block) {
+// add encodes a block's segments, but for those that their streams don't admit now.
+func (t *batch) add(b *Block, diverted bool) {
+	t.bare = t.bare || diverted
+	now, held := time.Now(), int64(0)
 	for i := range b.Segments {
 		seg := &b.Segments[i]
-		if seg.N > 0 {
+		switch {
+		case !seg.admit(b, now, diverted):
+			held += seg.End - seg.Start
+		case seg.N > 0 && !t.bare:
 			t.encoder.Add(b, seg, b.Of(seg))
 		}
 	}
 	t.blocks = append(t.blocks, b)
-	t.raw += b.Data
+	t.raw += max(0, b.Data-int(held))
 }
 
 // clear empties the batch for its next round.

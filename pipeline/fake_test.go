@@ -10,7 +10,8 @@ import (
 )
 
 // A fakeIntake holds targets whose logs are lines in memory, and deals them out to fake readers. An offset is the number
-// of a line. A line that begins with "#" becomes no record: it is a file range without one.
+// of a line. A line that begins with "#" becomes no record: it is a file range without one. One that begins with "@" and
+// a time as RFC 3339 has that time; one that begins with "!" is of standard error.
 type fakeIntake struct {
 	t     *testing.T
 	mu    sync.Mutex
@@ -21,6 +22,7 @@ type fakeIntake struct {
 	deals []int
 	looks int
 	quiet bool
+	deaf  bool // readers don't ask whether a target is held
 
 	verdicts []string // in the order of coming home: "a[0:3] delivered"
 	gone     []Cursor // to be reported by the next reader that is asked
@@ -36,6 +38,7 @@ type fakeTarget struct {
 	epoch         uint32
 	underway      int
 	wait          time.Time
+	spooled       uint64
 	moved         bool
 }
 
@@ -188,12 +191,12 @@ func (r *fakeReader) Fill(b *Block) Fullness {
 }
 
 func (r *fakeReader) fill(b *Block, ft *fakeTarget) Fullness {
-	if ft.wait.After(time.Now()) || ft.read == len(ft.lines) {
+	if ft.wait.After(time.Now()) || ft.read == len(ft.lines) || ft.Held() && !r.in.deaf {
 		return Dry
 	}
 	seg := Segment{
 		Target: ft.LaneTarget, Generation: GenerationID{0, uint64(ft.n)}, Start: int64(ft.read), End: int64(ft.read),
-		First: len(b.Records), Epoch: ft.epoch, Mark: ft,
+		First: len(b.Records), Epoch: ft.epoch, Mark: ft, All: ^Flags(0),
 	}
 	full := Dry
 	for _, line := range ft.lines[ft.read:] {
@@ -202,7 +205,13 @@ func (r *fakeReader) fill(b *Block, ft *fakeTarget) Fullness {
 			break
 		}
 		if !strings.HasPrefix(line, "#") {
-			b.Records = append(b.Records, Record{Off: uint32(b.Data), Len: uint32(len(line))})
+			r := Record{Off: uint32(b.Data), Len: uint32(len(line)), Time: timeOf(line)}
+			if strings.HasPrefix(line, "!") {
+				r.Flags = Stderr
+			}
+			b.Records = append(b.Records, r)
+			seg.Any |= r.Flags
+			seg.All &= r.Flags
 			seg.N++
 			seg.Bytes += int64(len(line))
 			if ft.read >= ft.seen {
@@ -221,6 +230,14 @@ func (r *fakeReader) fill(b *Block, ft *fakeTarget) Fullness {
 		ft.underway++
 	}
 	return full
+}
+
+func timeOf(line string) int64 {
+	text, _, _ := strings.Cut(line, " ")
+	if at, err := time.Parse("@"+time.RFC3339, text); err == nil {
+		return at.UnixNano()
+	}
+	return 0
 }
 
 // verdictOf is a segment's verdict in words; one that was refused as a whole is told apart.
@@ -246,6 +263,9 @@ func (r *fakeReader) Settle(b *Block) {
 		if ft.owner != r {
 			r.in.t.Errorf("%s came home to a reader that does not own it", ft.Key)
 		}
+		if s.Verdict != Delivered && (s.Refusals != nil || s.Doubtful) {
+			r.in.t.Errorf("%s, and yet something is said of its parts", r.in.verdicts[len(r.in.verdicts)-1])
+		}
 		if s.Epoch != ft.epoch {
 			if s.Verdict == Delivered || s.Verdict == InSpool {
 				r.in.t.Errorf("%s was sent although an earlier segment had gone back", r.in.verdicts[len(r.in.verdicts)-1])
@@ -261,7 +281,7 @@ func (r *fakeReader) Settle(b *Block) {
 			if s.Verdict == Delivered {
 				f.Settle(s)
 			}
-			ft.settled, ft.moved = int(s.End), true
+			ft.settled, ft.moved, ft.spooled = int(s.End), true, max(ft.spooled, s.Spooled)
 		case Back:
 			ft.epoch++
 			ft.read = ft.settled
@@ -296,7 +316,7 @@ func (r *fakeReader) Cursors(dst []Cursor) []Cursor {
 	for _, ft := range r.in.all {
 		if ft.owner == r && ft.moved {
 			ft.moved = false
-			dst = append(dst, Cursor{Key: ft.Key, Generations: []Position{{ID: GenerationID{0, uint64(ft.n)}, Offset: int64(ft.settled)}}})
+			dst = append(dst, Cursor{Key: ft.Key, Spooled: ft.spooled, Generations: []Position{{ID: GenerationID{0, uint64(ft.n)}, Offset: int64(ft.settled)}}})
 		}
 	}
 	dst = append(dst, r.in.gone...)

@@ -15,11 +15,22 @@ type fakeSink struct {
 	mu     sync.Mutex
 	answer func(ctx context.Context, body string) Answer
 	start  time.Time
-	sent   []string // what was sent, one entry a request: "1.25s a:1 a:2 b:1"
+	limits func(key string) [2]*Stream // of a target; nil has none
+	apart  bool                        // targets are described by two streams
+	sent   []string                    // what was sent, one entry a request: "1.25s a:1 a:2 b:1"
 }
 
-func (s *fakeSink) Describe(*Target) Description { return Description{} }
-func (s *fakeSink) NewEncoder() Encoder          { return &fakeEncoder{} }
+func (s *fakeSink) NewEncoder() Encoder { return &fakeEncoder{} }
+
+func (s *fakeSink) Describe(t *Target) (d Description) {
+	if s.limits != nil {
+		d.Streams = s.limits(t.Key)
+	}
+	if s.apart {
+		d.Stdout, d.Stderr = []byte("out"), []byte("err")
+	}
+	return d
+}
 
 func (s *fakeSink) Send(ctx context.Context, body []byte) Answer {
 	text := string(body)

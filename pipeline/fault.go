@@ -77,6 +77,11 @@ func (l *Lane) complain(a Answer, now time.Time) {
 func (l *Lane) remark(a Answer, whose string, now time.Time) {
 	f := &l.fault
 	switch {
+	case a.Outcome == Accepted && a.LeftOut != 0:
+		if f.due("leaves out "+a.Code, now, false) {
+			l.Log.Error("sink leaves out lines of requests that it takes; see leat_dropped_lines_total for how many", "sink", l.Name(),
+				"reason", a.Reason.String(), "error", words(a))
+		}
 	case a.Outcome == Accepted:
 		if f.due("remarks "+a.Code, now, false) {
 			l.Log.Warn("sink has taken a request and remarked on it", "sink", l.Name(), "error", words(a))
@@ -91,6 +96,20 @@ func (l *Lane) remark(a Answer, whose string, now time.Time) {
 		if f.due("throttles "+a.Code, now, false) {
 			l.Log.Warn("sink throttles a container; it waits, the others go on", "sink", l.Name(), "target", whose, "error", words(a))
 		}
+	}
+}
+
+// taught lets the streams of a target learn that the store takes less of them than it was thought to.
+func (l *Lane) taught(pieces []piece) {
+	news, now := false, ticks()
+	for _, p := range pieces {
+		news = p.segment.throttled(now) || news
+	}
+	l.fault.mu.Lock()
+	defer l.fault.mu.Unlock()
+	if news && l.fault.due("teaches", time.Now(), false) {
+		l.Log.Warn("sink throttles a stream that is sent less than stream_rate: if its own limit is lower, set stream_rate to that",
+			"sink", l.Name(), "target", pieces[0].segment.Target.Key)
 	}
 }
 

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -168,11 +169,12 @@ func TestKeepAtTheEnd(t *testing.T) {
 	})
 }
 
-// TestKeepForgetsTheDead: what was saved of a target that is not found again within the hour goes.
+// TestKeepForgetsTheDead: what was saved of a target that is not found again within the hour goes, and what its last file
+// may have held is a gap.
 func TestKeepForgetsTheDead(t *testing.T) {
 	onBench(t, func(o *Options) {
-		for _, key := range []string{"dead", "alive"} {
-			c := Cursor{Key: key, Generations: []Position{{Offset: 7}}}
+		for _, key := range []string{"shop_web-1_uid/nginx", "alive"} {
+			c := Cursor{Key: key, Generations: []Position{{Offset: 7, Done: true}, {Offset: 5}}}
 			o.Store.found[key], o.Store.lines[key] = c, encodeCursor(c)
 		}
 	}, func(b *bench) {
@@ -188,6 +190,12 @@ func TestKeepForgetsTheDead(t *testing.T) {
 		if got := reopen(t, b.store); len(got) != 2 || got["alive"] != 7 || got["new"] != 1 {
 			t.Errorf("saved %v", got)
 		}
-		b.says(`level=INFO msg="logs that ended while leatd was not running: their cursors are forgotten" sink=s targets=1`)
+		b.says(`level=WARN msg="logs that ended while leatd was not running: their cursors are forgotten, ` +
+			`and what their last files got after it stopped was not read" sink=s targets=1 gaps=1`)
+		rows := b.lane.Rows(nil)
+		dead := rows[len(rows)-1]
+		if want := (Target{Key: "shop_web-1_uid/nginx", Namespace: "shop", Pod: "web-1", UID: "uid", Container: "nginx"}); dead.Gaps != 1 || !reflect.DeepEqual(*dead.Target, want) {
+			t.Errorf("the ledger has %+v of %+v", dead.Figures, *dead.Target)
+		}
 	})
 }

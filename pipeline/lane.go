@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -14,6 +16,7 @@ type Options struct {
 	Name  string // of the sink, as the configuration calls it
 	Sink  Sink
 	Store *Store // where the cursors are kept
+	Spool Spool  // where lines wait while the sink fails; nil if it has none
 	Log   *slog.Logger
 
 	MaxWait  time.Duration // a block with something in it goes on its way at the latest after this; default 200 ms
@@ -21,6 +24,9 @@ type Options struct {
 	MaxBody  int           // uncompressed bytes of a request that the store takes; 0 is no limit
 	MaxLine  int           // bytes of the longest body; default 256 KiB
 	MaxRate  int64         // log bytes a second, over all shards; 0 is no limit
+
+	OneStream   bool        // each request holds one stream: one target, and one of its two streams where it is described by two
+	DeadLetters DeadLetters // where records go that the sink refuses for good; nil keeps none
 
 	BlockSize int // default 256 KiB
 	Blocks    int // of a shard; default what two requests need, and a few to read into
@@ -33,10 +39,14 @@ type Options struct {
 // A Lane carries the lines of all targets to one sink. It shares nothing with other lanes but the open files.
 type Lane struct {
 	Options
-	intake Intake
-	stats  Stats
-	pace   pace
-	fault  fault
+	intake  Intake
+	stats   Stats
+	pace    pace
+	fault   fault
+	witness atomic.Pointer[witness] // the first that the store has accepted; it is never changed
+	limit   atomic.Int64            // log bytes that a request may have, as 413 has taught; 0 as long as it has not
+	divert  diversion
+	saves   chan chan<- error // taken by the keeper: saves that somebody waits for
 
 	mu      sync.Mutex // guards what follows: touched when targets come and go and at a scrape, never on a block's way
 	targets []*tracked
@@ -58,19 +68,28 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Afford is how many shards so many bytes of memory are enough for: at least one, and at most MaxShards. A shard holds its
-// blocks, with their records and the room for a joined line, and an encoded body for each of its batches.
+// Afford is how many shards so many bytes of memory are enough for, beside that of the spool: at least one, and at most
+// MaxShards. A shard holds its blocks, with their records and the room for a joined line, and an encoded body for each of
+// its batches.
 func (o Options) Afford(bytes int) int {
 	o = o.withDefaults()
 	block := o.BlockSize + o.MaxLine + lineHeader + o.BlockSize/bytesPerRecord*int(unsafe.Sizeof(Record{}))
-	shard := o.Blocks*block + batches*o.MaxBatch*3/2
-	return min(max(1, bytes/shard), o.MaxShards)
+	bodies := batches * o.MaxBatch * 3 / 2
+	if o.Spool != nil {
+		bytes -= o.spoolBlocks()*block + bodies
+	}
+	return min(max(1, bytes/(o.Blocks*block+bodies)), o.MaxShards)
 }
+
+// spoolBlocks is how many blocks the spool's shard has: those of its batches, and none to read ahead, for what it reads is
+// at hand.
+func (o *Options) spoolBlocks() int { return batches * ((o.MaxBatch + o.BlockSize - 1) / o.BlockSize) }
 
 // NewLane makes a lane; it does nothing before Run.
 func NewLane(o Options) *Lane {
-	l := &Lane{Options: o.withDefaults()}
+	l := &Lane{Options: o.withDefaults(), saves: make(chan chan<- error)}
 	l.pace.begin(o.MaxRate)
+	l.divert.Spool = o.Spool
 	return l
 }
 
@@ -87,6 +106,7 @@ func (l *Lane) Run(ctx, drain context.Context, intake Intake) {
 	var stages, keeper sync.WaitGroup
 	stop := make(chan struct{})
 	keeper.Go(func() { l.keepCursors(stop) })
+	l.openSpool(ctx, drain, &stages) // first: while something is in it, no other shard may send
 	l.supervise(ctx, drain, &stages)
 	stages.Wait()
 	close(stop)
@@ -133,7 +153,7 @@ const superviseEvery = time.Second
 
 func (l *Lane) grow(ctx, drain context.Context, stages *sync.WaitGroup) {
 	n := len(l.shards)
-	s := newShard(l, n)
+	s := newShard(l, strconv.Itoa(n), l.Blocks, func(bell *Bell, beat *Beat) Reader { return l.intake.Open(n, bell, beat) })
 	l.mu.Lock()
 	l.shards = append(l.shards, s)
 	l.mu.Unlock()

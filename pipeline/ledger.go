@@ -115,15 +115,19 @@ func (a *Account) Snapshot() (f Figures) {
 	}
 }
 
-// A Row is one target's account in one lane, as the exporter shows it.
+// A Row is one target's account in one lane, as the exporter shows it. A target can have two: that of the reader of its
+// files, and that of the reader of the spool. What the first has read and put there stays pending in it, and is taken off
+// the Pending of the second when it is settled, which can go below zero. Only their sum means something.
 type Row struct {
 	Target *Target
 	Figures
 }
 
-// Sums are a lane's lost bytes and dropped lines over all targets it ever had. They never go back, not even when a
+// Sums are a lane's figures over all targets it ever had since the process began. They never go back, not even when a
 // target's own row is removed: alerts stand on them.
 type Sums struct {
-	Dropped [NumReasons]Count
-	Lost    [NumLossReasons]int64
+	Read, Delivered, Pending Count
+	Dropped                  [NumReasons]Count
+	Lost                     [NumLossReasons]int64
+	Gaps, Doubtful           int64
 }

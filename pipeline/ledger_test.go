@@ -126,6 +126,7 @@ func TestHurt(t *testing.T) {
 		"cut":     {Figures{Dropped: [NumReasons]Count{MaxLine: {0, 1}}}, true},
 		"lost":    {Figures{Lost: [NumLossReasons]int64{LostTruncated: 1}}, true},
 		"gap":     {Figures{Gaps: 1}, true},
+		"doubt":   {Figures{Doubtful: 1}, true},
 	} {
 		if got := c.f.hurt(); got != c.want {
 			t.Errorf("%s: %t", name, got)

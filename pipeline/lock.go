@@ -16,6 +16,9 @@ import (
 // however that ends.
 func LockState(dir string) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
+		if errors.Is(err, syscall.ENOTDIR) {
+			return nil, fmt.Errorf("state: %w: it, or what it should lie in, is a file: set state: (or --state) to a folder", err)
+		}
 		return nil, fmt.Errorf("state: %w: make the folder writable for leatd, or set state: (or --state) to another one", err)
 	}
 	path := filepath.Join(dir, "LOCK")

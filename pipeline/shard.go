@@ -19,6 +19,8 @@ import (
 type shard struct {
 	lane   *Lane
 	reader Reader
+	spool  bool // it empties the lane's spool
+	blocks int  // at the most
 
 	full   *Ring[*Block] // put by read, taken by encode
 	outbox *Ring[*batch] // put by encode, taken by send
@@ -46,11 +48,12 @@ type cursorCall struct {
 	done    chan struct{} // closed by the reading goroutine
 }
 
-func newShard(l *Lane, index int) *shard {
+func newShard(l *Lane, name string, blocks int, open func(bell *Bell, beat *Beat) Reader) *shard {
 	s := &shard{
 		lane:        l,
-		full:        NewRing[*Block](l.Blocks),
-		home:        NewRing[*Block](l.Blocks),
+		blocks:      blocks,
+		full:        NewRing[*Block](blocks),
+		home:        NewRing[*Block](blocks),
 		outbox:      NewRing[*batch](batches),
 		empty:       NewRing[*batch](batches),
 		readerBell:  NewBell(),
@@ -58,9 +61,9 @@ func newShard(l *Lane, index int) *shard {
 		senderBell:  NewBell(),
 		ended:       make(chan struct{}),
 	}
-	beat := func(stage string) *Beat { return l.Beat(fmt.Sprintf("%s/%d/%s", l.Name(), index, stage)) }
+	beat := func(stage string) *Beat { return l.Beat(fmt.Sprintf("%s/%s/%s", l.Name(), name, stage)) }
 	s.readBeat, s.encBeat, s.sendBeat = beat("read"), beat("encode"), beat("send")
-	s.reader = l.intake.Open(index, s.readerBell, s.readBeat)
+	s.reader = open(s.readerBell, s.readBeat)
 	return s
 }
 
@@ -78,6 +81,9 @@ func (s *shard) read(ctx context.Context) {
 	for ctx.Err() == nil && !(s.retire.Load() && r.empty()) {
 		s.readBeat.Busy()
 		r.settle()
+		if s.spool && r.idle(ctx) {
+			continue
+		}
 		if !r.take() {
 			r.starve(ctx)
 			continue
@@ -115,8 +121,21 @@ type reading struct {
 	looked time.Time // when Look was last called
 }
 
-func (r *reading) empty() bool {
-	return r.out == 0 && (r.block == nil || len(r.block.Segments) == 0) && r.reader.Targets() == 0
+func (r *reading) empty() bool { return r.blank() && r.reader.Targets() == 0 }
+
+// blank tells that no block holds anything.
+func (r *reading) blank() bool { return r.out == 0 && (r.block == nil || len(r.block.Segments) == 0) }
+
+// idle lets the shard of a spool sleep, without its blocks, while lines go straight to the sink. It tells that it slept.
+func (r *reading) idle(ctx context.Context) bool {
+	r.lane.straighten()
+	if r.lane.diverted() || !r.blank() {
+		return false
+	}
+	r.block, r.free, r.made = nil, nil, 0
+	r.readBeat.Waiting()
+	r.readerBell.Wait(r.stirred, -1, ctx.Done())
+	return true
 }
 
 // called tells that settle has something to do, which needs no block.
@@ -154,7 +173,7 @@ func (r *reading) take() bool {
 	case r.block != nil:
 	case n > 0: // the one that came home last is the one most likely in the processor's cache
 		r.block, r.free = r.free[n-1], r.free[:n-1]
-	case r.made < r.lane.Blocks:
+	case r.made < r.blocks:
 		r.block = NewBlock(r.lane.BlockSize, r.lane.MaxLine+lineHeader)
 		r.made++
 	}
@@ -201,8 +220,8 @@ func (r *reading) rest(ctx context.Context, now time.Time) {
 		r.readerBell.Wait(r.stirred, d, ctx.Done())
 		r.readBeat.Busy()
 		r.settle()
-		if r.retire.Load() {
-			return
+		if r.retire.Load() || r.spool {
+			return // the spool may be empty now
 		}
 		// A verdict may have given the reader a file to poll that was quiet.
 		d = min(time.Until(due), r.reader.Rest(r.lane.MaxWait))

@@ -21,13 +21,23 @@ type Sink interface {
 
 // A Description is what an encoder repeats for each segment of a target: up to two pieces of bytes, for standard output
 // and standard error where the protocol keeps them apart.
-type Description struct{ Stdout, Stderr []byte }
+type Description struct {
+	Stdout, Stderr []byte
+
+	// Streams are those that the two go to, where the store limits each stream by itself; nil where it doesn't. Without a
+	// second one all lines go to the first.
+	Streams [2]*Stream
+	// PerLine is what the store counts of a line beside its body, in bytes, at the most; PerMarkedLine the same of one that
+	// is Truncated or Unfinished.
+	PerLine, PerMarkedLine int
+}
 
 // An Encoder turns segments into the body of a request. It allocates nothing in the steady state.
 type Encoder interface {
 	// Begin empties the body.
 	Begin()
-	// Add encodes and compresses records of one segment of b, a sub-slice of b.Of(s). The block is not kept.
+	// Add encodes and compresses records of one segment of b: all of b.Of(s), or some of them in their order. The block is
+	// not kept.
 	Add(b *Block, s *Segment, records []Record)
 	// End closes the body and returns it; it is valid until the next Begin.
 	End() []byte
@@ -58,6 +68,9 @@ type Answer struct {
 
 // SomeLeftOut is an Answer's LeftOut where the store does not say how many.
 const SomeLeftOut = -1
+
+// taken tells that the store has all of a request.
+func (a *Answer) taken() bool { return a.Outcome == Accepted && a.LeftOut == 0 }
 
 // An Outcome is what an answer means for the request's segments.
 type Outcome uint8

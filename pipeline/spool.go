@@ -23,6 +23,10 @@ type Spool interface {
 	// Saved says that what State returned last is on disk. Not before does the spool remove what is settled.
 	Saved()
 
+	// Totals are what was settled out of the spool, however often leatd was restarted, of targets by their key and of those
+	// that ended. They are saved with State; those of the cursors do not hold them.
+	Totals() (targets map[string]Totals, ended Totals)
+
 	// Figures are the spool's own, for the exporter.
 	Figures() SpoolFigures
 }

@@ -13,6 +13,9 @@ type Stats struct {
 	sentBytes, retries atomic.Int64
 	down               atomic.Bool
 	shards             atomic.Int64
+	leftOut            [NumReasons]atomic.Int64
+	unkept             atomic.Int64
+	unkeeping          atomic.Bool // the last attempt to keep dead letters has failed
 }
 
 // Requests is the number of requests by the code of their answer.
@@ -37,6 +40,19 @@ func (s *Stats) Up() bool { return !s.down.Load() }
 
 // Shards is how many shards the lane has now.
 func (s *Stats) Shards() int { return int(s.shards.Load()) }
+
+// LeftOut is the number of lines by reason that the sink left out of requests without saying whose they were. They are
+// counted as delivered in the accounts of their targets, which are Doubtful therefore. It is the least that it can be: a
+// request of which the sink left out some and did not say how many counts as one.
+func (s *Stats) LeftOut() (lines [NumReasons]int64) {
+	for r := range lines {
+		lines[r] = s.leftOut[r].Load()
+	}
+	return lines
+}
+
+// Unkept is the number of refused lines that could not be written to the dead letters.
+func (s *Stats) Unkept() int64 { return s.unkept.Load() }
 
 func (s *Stats) count(code string, sent int, retry bool) {
 	for {

@@ -28,8 +28,13 @@ type Store struct {
 	spool []byte            // the spool's state, likewise
 	fresh bool
 
+	covered map[string]uint64 // the record that the saved cursor knew, of those that Cover was called for
+
 	mu      sync.Mutex
 	claimed map[string]bool // keys of found that a target was found for; guarded by mu
+
+	totals map[string]Totals // by key, those of lines; guarded by mu
+	ended  Totals            // of targets that have no line any more; guarded by mu
 
 	lines  map[string][]byte // by key, encoded; what follows is owned by the keeper once the lane runs
 	sorted []string          // the keys of lines; nil after one came or went
@@ -50,7 +55,8 @@ func OpenStore(dir string, log *slog.Logger) (*Store, error) { return openStore(
 func openStore(dir string, log *slog.Logger, d disk) (*Store, error) {
 	s := &Store{
 		dir: dir, log: log, disk: d,
-		found: make(map[string]Cursor), claimed: make(map[string]bool), lines: make(map[string][]byte),
+		found: make(map[string]Cursor), claimed: make(map[string]bool), lines: make(map[string][]byte), covered: make(map[string]uint64),
+		totals: make(map[string]Totals),
 	}
 	if err := d.MkdirAll(dir); err != nil {
 		log.Error("state folder cannot be made: lines are delivered, but after a restart all that is on disk is sent again; "+
@@ -68,12 +74,13 @@ func openStore(dir string, log *slog.Logger, d disk) (*Store, error) {
 		}
 		var cursors []Cursor
 		if err == nil {
-			cursors, s.spool, err = decodeCursors(data)
+			cursors, s.ended, s.spool, err = decodeCursors(data)
 		}
 		if err == nil {
 			for _, c := range cursors {
 				s.found[c.Key] = c
 				s.lines[c.Key] = encodeCursor(c)
+				s.totals[c.Key] = c.Totals
 			}
 			if damaged {
 				log.Warn("older cursors are used: lines delivered since then are sent again", "file", path)
@@ -113,7 +120,12 @@ func (s *Store) Cursor(key string) (Cursor, bool) {
 // the two writes. It is called before any Cursor, for the spool's segments in their order.
 func (s *Store) Cover(key string, seg *Segment) {
 	c := s.found[key]
-	if seg.Spooled <= c.Spooled {
+	before, known := s.covered[key]
+	if !known {
+		before = c.Spooled
+		s.covered[key] = before
+	}
+	if seg.Spooled <= before { // a record can hold several segments of a target
 		return
 	}
 	at := Position{ID: seg.Generation, Offset: seg.End, Skip: seg.Skip}
@@ -129,6 +141,9 @@ func (s *Store) Cover(key string, seg *Segment) {
 	s.found[key], s.lines[key], s.sorted = c, encodeCursor(c), nil
 }
 
+// lastTime is the time of the last record that an earlier life of the lane has settled of a target; 0 if there is none.
+func (s *Store) lastTime(key string) int64 { return s.found[key].Time }
+
 // Spooled is the highest record of the spool that any cursor knows.
 func (s *Store) Spooled() (highest uint64) {
 	for _, c := range s.found {
@@ -142,17 +157,17 @@ func (s *Store) SpoolState() []byte { return s.spool }
 
 // forgetUnclaimed drops what was saved of targets that nobody has asked for since: they ended while leatd was down.
 // The next Save writes the file without them. Only the keeper calls it.
-func (s *Store) forgetUnclaimed() (forgotten int) {
+func (s *Store) forgetUnclaimed() (forgotten []Cursor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key := range s.found {
+	for _, key := range slices.Sorted(maps.Keys(s.found)) {
 		if _, kept := s.lines[key]; kept && !s.claimed[key] {
-			delete(s.lines, key)
-			forgotten++
+			c := s.found[key]
+			c.Totals.Gaps += c.unfinished()
+			s.end(key, c.Totals)
+			forgotten = append(forgotten, c)
+			s.sorted = nil
 		}
-	}
-	if forgotten > 0 {
-		s.sorted = nil
 	}
 	return forgotten
 }
@@ -160,25 +175,44 @@ func (s *Store) forgetUnclaimed() (forgotten int) {
 // Save merges the moved cursors into the saved ones and writes them all, with the spool's state. On an error nothing is forgotten: the next save
 // has them too. Only the keeper calls it.
 func (s *Store) Save(moved []Cursor, spool []byte) error {
+	s.mu.Lock()
 	for _, c := range moved {
 		_, known := s.lines[c.Key]
 		if known == c.Gone {
 			s.sorted = nil
 		}
 		if c.Gone {
-			delete(s.lines, c.Key)
+			s.end(c.Key, c.Totals)
 		} else {
 			s.lines[c.Key] = encodeCursor(c)
+			s.totals[c.Key] = c.Totals
 		}
 	}
+	ended := s.ended
+	s.mu.Unlock()
 	if s.sorted == nil {
 		s.sorted = slices.Sorted(maps.Keys(s.lines))
 	}
-	s.text = appendCursors(s.text[:0], s.sorted, s.lines, spool)
+	s.text = appendCursors(s.text[:0], s.sorted, s.lines, ended, spool)
 	if err := s.write(s.text); err != nil {
 		return fmt.Errorf("save cursors: %w", err)
 	}
 	return nil
+}
+
+// end removes a target's line; its totals stay in the sum. Call it with mu held.
+func (s *Store) end(key string, t Totals) {
+	delete(s.lines, key)
+	delete(s.totals, key)
+	s.ended.Add(t)
+}
+
+// Totals are those of every target that has a cursor, by key, and the sum of those that have none any more: the lane's
+// lifetime, as of the last call of Save. Any goroutine may ask.
+func (s *Store) Totals() (targets map[string]Totals, ended Totals) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.totals), s.ended
 }
 
 func (s *Store) write(text []byte) error {

@@ -93,7 +93,7 @@ func TestStoreRoundTrip(t *testing.T) {
 func TestStoreText(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := openTest(t, dir)
-	save(t, s, testCursors()...)
+	save(t, s, append(testCursors(), Cursor{Key: "ended", Totals: testCursors()[0].Totals, Gone: true})...)
 	got, err := os.ReadFile(filepath.Join(dir, cursorsFile))
 	if err != nil {
 		t.Fatal(err)
@@ -134,14 +134,57 @@ func TestStoreMergesAndForgets(t *testing.T) {
 		t.Fatal("c is not there")
 	}
 	save(t, s, Cursor{Key: "d"})
-	if n := s.forgetUnclaimed(); n != 1 {
-		t.Errorf("%d are forgotten, want b alone", n)
+	if gone := s.forgetUnclaimed(); len(gone) != 1 || gone[0].Key != "b" {
+		t.Errorf("%v are forgotten, want b alone", gone)
 	}
 	save(t, s)
 	s, _ = openTest(t, dir)
 	if got, want := slices.Sorted(maps.Keys(s.found)), []string{"c", "d"}; !slices.Equal(got, want) {
 		t.Errorf("found %v", got)
 	}
+}
+
+// TestStoreLifetime: whatever comes, goes, or is never seen again, the totals of all targets and of those that ended add
+// up to what was counted, and a restart changes nothing.
+func TestStoreLifetime(t *testing.T) {
+	totals := func(lines int64) Totals {
+		return Totals{Delivered: Count{lines, 10 * lines}, Dropped: Count{1, 2}, LostBytes: 3, Gaps: 4}
+	}
+	dir := t.TempDir()
+	s, _ := openTest(t, dir)
+	check := func(step string, ended Totals, want map[string]Totals) {
+		t.Helper()
+		for life := range 2 {
+			targets, sum := s.Totals()
+			if !maps.Equal(targets, want) || sum != ended {
+				t.Errorf("%s, life %d: %+v and of those that ended %+v, want %+v and %+v", step, life, targets, sum, want, ended)
+			}
+			s, _ = openTest(t, dir)
+		}
+	}
+	check("nothing", Totals{}, map[string]Totals{})
+	save(t, s, Cursor{Key: "a", Totals: totals(5)}, Cursor{Key: "b", Totals: totals(7)})
+	save(t, s, Cursor{Key: "a", Totals: totals(6)})
+	check("two", Totals{}, map[string]Totals{"a": totals(6), "b": totals(7)})
+
+	save(t, s, Cursor{Key: "a", Totals: totals(8), Gone: true}) // with what was settled since the last save
+	check("a is gone", totals(8), map[string]Totals{"b": totals(7)})
+
+	save(t, s, Cursor{Key: "a", Totals: totals(1)}, Cursor{Key: "never saved", Totals: totals(1), Gone: true})
+	sum := totals(8)
+	sum.Add(totals(1))
+	check("a came back", sum, map[string]Totals{"a": totals(1), "b": totals(7)})
+
+	save(t, s, Cursor{Key: "b", Totals: totals(9), Generations: []Position{{ID: GenerationID{0, 1}, Done: true}, {ID: GenerationID{0, 2}}}})
+	s, _ = openTest(t, dir)
+	s.Cursor("a")
+	if gone := s.forgetUnclaimed(); len(gone) != 1 {
+		t.Fatalf("forgotten: %v", gone)
+	}
+	save(t, s)
+	sum.Add(totals(9))
+	sum.Gaps++ // its last file was not read to its end
+	check("b was not found again", sum, map[string]Totals{"a": totals(1)})
 }
 
 // TestStoreDamage cuts the newest file at every byte, and flips every bit of it. It is set aside, never taken in part, and
@@ -191,7 +234,7 @@ func TestStoreDamage(t *testing.T) {
 		for bit := range 8 {
 			damaged := bytes.Clone(good)
 			damaged[i] ^= 1 << bit
-			if _, _, err := decodeCursors(damaged); err == nil {
+			if _, _, _, err := decodeCursors(damaged); err == nil {
 				t.Fatalf("bit %d of byte %d flipped, and it was taken", bit, i)
 			}
 			if i%16 == 0 && bit == 0 {
@@ -299,7 +342,7 @@ func FuzzDecodeCursors(f *testing.F) {
 	for _, c := range testCursors() {
 		lines[c.Key] = encodeCursor(c)
 	}
-	whole := appendCursors(nil, slices.Sorted(maps.Keys(lines)), lines, []byte(`{"at":1}`))
+	whole := appendCursors(nil, slices.Sorted(maps.Keys(lines)), lines, testCursors()[0].Totals, []byte(`{"at":1}`))
 	f.Add(whole, false)
 	f.Add(whole[:len(whole)-sumLength], true)
 	f.Add([]byte(`{"version":1,"targets":[{"target":"a","generations":[{"id":"0-0000000000000012"}]}]`), true)
@@ -309,16 +352,50 @@ func FuzzDecodeCursors(f *testing.F) {
 		if seal { // otherwise the checksum would keep nearly all of it out
 			data = sealed(string(data))
 		}
-		cursors, spool, err := decodeCursors(data)
+		cursors, ended, spool, err := decodeCursors(data)
 		if err != nil {
 			return
 		}
 		for _, c := range cursors {
 			lines := map[string][]byte{"": encodeCursor(c)}
-			again, _, err := decodeCursors(appendCursors(nil, []string{""}, lines, spool))
-			if err != nil || len(again) != 1 || !reflect.DeepEqual(again[0], c) {
-				t.Fatalf("%+v came back as %+v, %v", c, again, err)
+			again, sum, _, err := decodeCursors(appendCursors(nil, []string{""}, lines, ended, spool))
+			if err != nil || len(again) != 1 || !reflect.DeepEqual(again[0], c) || sum != ended {
+				t.Fatalf("%+v and %+v came back as %+v and %+v, %v", c, ended, again, sum, err)
 			}
 		}
 	})
+}
+
+// TestStoreCover: what the spool holds and the saved cursors do not know raises them, and nothing else does.
+func TestStoreCover(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := openTest(t, dir)
+	one, two := GenerationID{0, 1}, GenerationID{0, 2}
+	save(t, s, Cursor{Key: "a", Spooled: 7, Time: 5, Generations: []Position{{ID: one, Name: "0.log", Offset: 100}}})
+	s, _ = openTest(t, dir)
+	part := []Part{{ID: two, Offset: 30, Length: 10}}
+	for _, seg := range []Segment{
+		{Spooled: 7, Generation: one, End: 90}, // settled before the save
+		{Spooled: 8, Generation: one, End: 150, Time: 6},
+		{Spooled: 8, Generation: two, End: 20, Time: 7},
+		{Spooled: 9, Generation: two, End: 40, Time: 8, Parts: part, Skip: true},
+	} {
+		s.Cover("a", &seg)
+	}
+	s.Cover("b", &Segment{Spooled: 8, Generation: one, End: 10, Time: 1})
+	if s.Spooled() != 9 {
+		t.Errorf("the highest record is %d", s.Spooled())
+	}
+	save(t, s, Cursor{Key: "c"})
+	s, _ = openTest(t, dir)
+	for key, want := range map[string]Cursor{
+		"a": {Key: "a", Spooled: 9, Time: 8, Parts: part, Generations: []Position{
+			{ID: one, Name: "0.log", Offset: 150}, {ID: two, Offset: 40, Skip: true},
+		}},
+		"b": {Key: "b", Spooled: 8, Time: 1, Generations: []Position{{ID: one, Offset: 10}}},
+	} {
+		if got, _ := s.Cursor(key); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s:\n%+v\nwant\n%+v", key, got, want)
+		}
+	}
 }

@@ -16,13 +16,15 @@ import (
 //	{"version":1,"targets":[
 //	{"target":"NS_POD_UID/CONTAINER","generations":[{"id":"0-3f…","name":"0.log","offset":4096}],…},
 //	…
-//	],"spool":{…},"crc32c":"89abcdef"}
+//	],"ended":{…},"spool":{…},"crc32c":"89abcdef"}
 //
+// Ended are the totals of targets that ended and have no line any more, so that the sum over all is the lane's lifetime.
 // The spool's state is there if the lane has a spool; its form is the spool's own. The checksum (Castagnoli) covers every byte before its own key's comma, so a torn or edited file is known for what it
 // is. A reader must take a file whole or not at all.
 type cursorsDoc struct {
 	Version int             `json:"version"`
 	Targets []cursorJSON    `json:"targets"`
+	Ended   totalsJSON      `json:"ended"`
 	Spool   json.RawMessage `json:"spool"`
 	Sum     string          `json:"crc32c"`
 }
@@ -73,7 +75,7 @@ func encodeCursor(c Cursor) []byte {
 	return line
 }
 
-func appendCursors(out []byte, keys []string, lines map[string][]byte, spool []byte) []byte {
+func appendCursors(out []byte, keys []string, lines map[string][]byte, ended Totals, spool []byte) []byte {
 	out = fmt.Appendf(out, `{"version":%d,"targets":[`, cursorsVersion)
 	for i, key := range keys {
 		if i > 0 {
@@ -83,6 +85,13 @@ func appendCursors(out []byte, keys []string, lines map[string][]byte, spool []b
 		out = append(out, lines[key]...)
 	}
 	out = append(out, "\n]"...)
+	if ended != (Totals{}) {
+		sum, err := json.Marshal(toTotalsJSON(ended))
+		if err != nil {
+			panic("pipeline: totals that JSON cannot hold: " + err.Error())
+		}
+		out = append(append(out, `,"ended":`...), sum...)
+	}
 	if len(spool) > 0 {
 		out = append(append(out, `,"spool":`...), spool...)
 	}
@@ -95,37 +104,34 @@ func appendSum(out []byte, sum uint32) []byte { return fmt.Appendf(out, `,"crc32
 
 const sumLength = len(`,"crc32c":"89abcdef"}` + "\n")
 
-func decodeCursors(data []byte) (cursors []Cursor, spool []byte, err error) {
+func decodeCursors(data []byte) (cursors []Cursor, ended Totals, spool []byte, err error) {
 	if len(data) < sumLength {
-		return nil, nil, fmt.Errorf("only %d bytes long", len(data))
+		return nil, ended, nil, fmt.Errorf("only %d bytes long", len(data))
 	}
 	body := data[:len(data)-sumLength]
 	if want := appendSum(nil, checksum(body)); !bytes.Equal(data[len(body):], want) {
-		return nil, nil, errors.New("its checksum does not fit its content")
+		return nil, ended, nil, errors.New("its checksum does not fit its content")
 	}
 	var doc cursorsDoc
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, nil, err
+		return nil, ended, nil, err
 	}
 	if doc.Version != cursorsVersion {
-		return nil, nil, fmt.Errorf("version %d; this leatd knows version %d", doc.Version, cursorsVersion)
+		return nil, ended, nil, fmt.Errorf("version %d; this leatd knows version %d", doc.Version, cursorsVersion)
 	}
 	cursors = make([]Cursor, 0, len(doc.Targets))
 	for _, t := range doc.Targets {
 		c, err := fromJSON(t)
 		if err != nil {
-			return nil, nil, fmt.Errorf("target %q: %w", t.Target, err)
+			return nil, ended, nil, fmt.Errorf("target %q: %w", t.Target, err)
 		}
 		cursors = append(cursors, c)
 	}
-	return cursors, doc.Spool, nil
+	return cursors, doc.Ended.totals(), doc.Spool, nil
 }
 
 func toJSON(c Cursor) cursorJSON {
-	j := cursorJSON{Target: c.Key, Time: c.Time, Spooled: c.Spooled, Totals: totalsJSON{
-		c.Totals.Delivered.Lines, c.Totals.Delivered.Bytes, c.Totals.Dropped.Lines, c.Totals.Dropped.Bytes,
-		c.Totals.LostBytes, c.Totals.Gaps,
-	}}
+	j := cursorJSON{Target: c.Key, Time: c.Time, Spooled: c.Spooled, Totals: toTotalsJSON(c.Totals)}
 	if !utf8.ValidString(c.Key) {
 		j.Target, j.TargetBytes = "", []byte(c.Key)
 	}
@@ -143,11 +149,7 @@ func toJSON(c Cursor) cursorJSON {
 }
 
 func fromJSON(j cursorJSON) (Cursor, error) {
-	t := j.Totals
-	c := Cursor{Key: j.Target, Time: j.Time, Spooled: j.Spooled, Totals: Totals{
-		Delivered: Count{t.DeliveredLines, t.DeliveredBytes}, Dropped: Count{t.DroppedLines, t.DroppedBytes},
-		LostBytes: t.LostBytes, Gaps: t.Gaps,
-	}}
+	c := Cursor{Key: j.Target, Time: j.Time, Spooled: j.Spooled, Totals: j.Totals.totals()}
 	if len(j.TargetBytes) > 0 {
 		c.Key = string(j.TargetBytes)
 	}
@@ -172,6 +174,17 @@ func fromJSON(j cursorJSON) (Cursor, error) {
 		c.Parts = append(c.Parts, Part{p.Stream == "stderr", id, p.Offset, p.Length})
 	}
 	return c, nil
+}
+
+func toTotalsJSON(t Totals) totalsJSON {
+	return totalsJSON{t.Delivered.Lines, t.Delivered.Bytes, t.Dropped.Lines, t.Dropped.Bytes, t.LostBytes, t.Gaps}
+}
+
+func (t totalsJSON) totals() Totals {
+	return Totals{
+		Delivered: Count{t.DeliveredLines, t.DeliveredBytes}, Dropped: Count{t.DroppedLines, t.DroppedBytes},
+		LostBytes: t.LostBytes, Gaps: t.Gaps,
+	}
 }
 
 func parseGenerationID(s string) (GenerationID, error) {

@@ -1,6 +1,9 @@
 package pipeline
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // A Target is one container's log, or one host file, over all its files: whose lines they are.
 // It is immutable once discovery has made it and is shared by all lanes.
@@ -23,6 +26,19 @@ type Target struct {
 
 	// Raw marks a file whose lines carry no format of a container runtime: each line is a body as it is.
 	Raw bool
+}
+
+// targetOf makes a target of a key alone, for the ledger: its log is gone.
+func targetOf(key string) *Target {
+	t := &Target{Key: key}
+	name, container, ok := strings.Cut(key, "/")
+	parts := strings.Split(name, "_")
+	if !ok || len(parts) != 3 {
+		t.Path, t.Raw = key, true
+		return t
+	}
+	t.Namespace, t.Pod, t.UID, t.Container = parts[0], parts[1], parts[2], container
+	return t
 }
 
 // A Label is one name with its value.
