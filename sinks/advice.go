@@ -1,7 +1,6 @@
 package sinks
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -40,10 +39,7 @@ func (s *sender) statusAdvice(r *reply) string {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return "the store, or one behind this proxy, is not ready: look at its own logs"
 	default:
-		switch {
-		case bytes.Contains(r.words, []byte("received message larger than max")):
-			return "the request is larger than the store's grpc_server_max_recv_msg_size: raise it, or lower max_batch of " + section
-		case code >= 500:
+		if code >= 500 {
 			return "the store has a trouble of its own: look at its logs"
 		}
 		return "an answer that a log store does not give: check url and type of " + section

@@ -39,11 +39,11 @@ func (r *reply) page() bool {
 }
 
 // An acceptance looks at a 2xx that is no web page. It returns what is wrong with it if it doesn't mean that the lines
-// are stored, and what the store has to say if it does.
-type acceptance func(r *reply) (wrong, remark string)
+// are stored, and what the store has to say if it does: how many of them it left out, and why.
+type acceptance func(r *reply) (wrong, remark string, leftOut int64)
 
-// judge understands an answer. Only 400, 413 and 422 refuse a body for good, and not even those if they come from
-// something that is no log store.
+// judge understands an answer. Only 400, 413 and 422 refuse a body for good, and what says by other codes that a request
+// is too large; and not even those if they come from something that is no log store.
 func (s *sender) judge(r *reply) pipeline.Answer {
 	a := pipeline.Answer{Outcome: pipeline.Failed, Code: strconv.Itoa(r.StatusCode)}
 	if r.StatusCode >= 300 {
@@ -53,13 +53,19 @@ func (s *sender) judge(r *reply) pipeline.Answer {
 	case r.StatusCode/100 == 2 && r.page():
 		a.Err = s.complain(r, "answered with a web page: is url the store's own address, or that of a login page or a proxy?")
 		return a
+	case blocked(r.words):
+		a.Err = s.complain(r, "the store's owner has blocked what this tenant sends: lines wait until that is over")
+		return a
 	case r.StatusCode/100 == 2:
-		wrong, remark := s.accept(r)
+		wrong, remark, leftOut := s.accept(r)
 		if wrong != "" {
 			a.Err = s.complain(r, wrong)
 			return a
 		}
 		a.Outcome = pipeline.Accepted
+		if leftOut > 0 {
+			a.LeftOut, a.Reason = leftOut, pipeline.Rejected
+		}
 		if remark != "" {
 			a.Err = fmt.Errorf("%s: %s: %s", s.name, s.shown, printable([]byte(remark), s.secrets(r), 2*maxQuote))
 		}
@@ -72,7 +78,10 @@ func (s *sender) judge(r *reply) pipeline.Answer {
 	advice := ""
 	switch r.StatusCode {
 	case http.StatusBadRequest:
-		if advice = notAStore(r); advice == "" {
+		if a.LeftOut = leftOut(r); a.LeftOut != 0 {
+			a.Outcome, a.Reason = pipeline.Accepted, pipeline.BadRequest
+			advice = "the store has left out what is beyond its limits, and has the rest: raise them there (limits_config), or let those containers write less"
+		} else if advice = notAStore(r); advice == "" {
 			a.Outcome, a.Reason = pipeline.Refused, pipeline.BadRequest
 		}
 	case http.StatusUnprocessableEntity:
@@ -91,6 +100,10 @@ func (s *sender) judge(r *reply) pipeline.Answer {
 		}
 	default:
 		advice = s.statusAdvice(r)
+		if r.StatusCode >= 500 && messageTooLarge(r.words) {
+			a.Outcome, a.Reason = pipeline.Refused, pipeline.TooLarge
+			advice = "the request is larger than the store's grpc_server_max_recv_msg_size: raise it, or lower max_batch of sinks." + s.name
+		}
 	}
 	a.Err = s.complain(r, advice)
 	return a

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"bytes"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -12,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/prometheus/common/config"
+
+	"github.com/leatd/leat/pipeline"
 )
 
 func TestRetryAfter(t *testing.T) {
@@ -92,11 +95,34 @@ func FuzzAcceptOTLP(f *testing.F) {
 	f.Add([]byte(`{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too old"}}`), "application/json")
 	f.Fuzz(func(t *testing.T, b []byte, media string) {
 		r := &reply{Response: &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {media}}}, words: b, whole: true}
-		wrong, remark := acceptOTLP(r)
-		if wrong != "" && remark != "" {
-			t.Errorf("both %q and %q", wrong, remark)
+		wrong, remark, left := acceptOTLP(r)
+		if wrong != "" && (remark != "" || left != 0) || left < 0 || left > 0 && remark == "" {
+			t.Errorf("%q, %q and %d left out", wrong, remark, left)
 		}
 		quote(r, nil)
+	})
+}
+
+// A 400 says that something was left out only with whole phrases of Loki's, and never the other way round.
+func FuzzLeftOut(f *testing.F) {
+	for _, w := range lokiLeavesOut {
+		f.Add([]byte(w.begin + "{}" + w.then + "x"))
+		f.Add([]byte("2 errors like: " + w.begin + w.then + "; 1 errors like: couldn't parse labels"))
+	}
+	f.Add([]byte("entry with timestamp 0 ignored, reason: 'entry too far behind',\nuser 'a', total ignored: 3 out of 4 for stream: {}"))
+	f.Add([]byte("9999999999 errors like: max entry size '1' bytes exceeded for stream '"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n := leftOut(&reply{Response: &http.Response{StatusCode: 400, Header: http.Header{}}, words: b, whole: true})
+		if n < pipeline.SomeLeftOut || n > 1<<40 {
+			t.Errorf("%d", n)
+		}
+		if lower := bytes.ToLower(b); n != 0 && !bytes.Contains(lower, []byte("stream")) && !bytes.Contains(lower, []byte("ignored")) &&
+			!bytes.Contains(lower, []byte("labels")) {
+			t.Errorf("%q leaves out %d", b, n)
+		}
+		if cut := leftOut(&reply{Response: &http.Response{StatusCode: 400, Header: http.Header{}}, words: b}); n == 0 && cut != 0 {
+			t.Errorf("%d where it is cut off, 0 where it is not", cut)
+		}
 	})
 }
 

@@ -28,7 +28,7 @@ func opened[S sinktest.Sink](tb testing.TB, s S, err error) sinktest.Sink {
 func TestConformance(t *testing.T) {
 	for name, kind := range map[string]sinktest.Kind{
 		"loki": {Name: "loki", Path: "/loki/api/v1/push", New: func(tb testing.TB, url string, timeout time.Duration) sinktest.Sink {
-			s, err := sinks.NewLoki(remote(url, timeout), sinks.LokiFormat{})
+			s, err := sinks.NewLoki(remote(url, timeout), sinks.LokiFormat{}, 0)
 			return opened(tb, s, err)
 		}},
 		"otlp gzip": {Name: "otlp", Path: "/v1/logs", New: func(tb testing.TB, url string, timeout time.Duration) sinktest.Sink {

@@ -48,7 +48,6 @@ type File struct {
 
 	turn     chan struct{} // holds one token; whoever has it owns what is below
 	segments segmentFolder
-	open     bool
 }
 
 // NewFile opens the folder, makes it if need be, and cuts off what a crash may have left unfinished.
@@ -73,7 +72,6 @@ func NewFile(o FileOptions) (*File, error) {
 	if err := f.segments.open(); err != nil {
 		return nil, f.complain(err)
 	}
-	f.open = true
 	f.turn <- struct{}{}
 	return f, nil
 }
@@ -93,26 +91,10 @@ func (f *File) Send(ctx context.Context, body []byte) pipeline.Answer {
 		return pipeline.Answer{Outcome: pipeline.Refused, Reason: pipeline.TooLarge, Code: "error",
 			Err: f.complain(fmt.Errorf("a request of %d bytes is larger than max_bytes (%d)", len(body), f.segments.maxBytes))}
 	}
-	if err := f.append(body); err != nil {
+	if err := f.segments.put(body); err != nil {
 		return pipeline.Answer{Outcome: pipeline.Failed, Code: "error", Err: f.complain(err)}
 	}
 	return pipeline.Answer{Code: "ok"}
-}
-
-// append looks first whether the folder is still the one that was opened: a file that was deleted while it is held
-// open can be written to and synced, and is gone all the same.
-func (f *File) append(body []byte) error {
-	if f.open && !f.segments.stillThere() {
-		f.segments.close()
-		f.open = false
-	}
-	if !f.open {
-		if err := f.segments.open(); err != nil {
-			return err
-		}
-		f.open = true
-	}
-	return f.segments.append(body)
 }
 
 // Deleted counts the segments that were deleted to hold max_bytes, and their bytes, since the start of the process.
@@ -134,27 +116,29 @@ func (f *File) Close() error {
 	<-f.turn
 	defer func() { f.turn <- struct{}{} }()
 	f.segments.close()
-	f.open = false
 	return nil
 }
 
-func (f *File) complain(err error) error {
+func (f *File) complain(err error) error { return complainOf(f.name, f.path, "sinks."+f.name, err) }
+
+// complainOf adds to an error of a folder with segments what to do about it. section is where the configuration has it.
+func complainOf(name, path, section string, err error) error {
 	advice := "look at the folder and its disk"
 	switch {
 	case errors.Is(err, errInUse):
 		advice = "stop the other process, or give each its own path"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		advice = "the disk is full: make room there, or lower max_bytes of sinks." + f.name
+		advice = "the disk is full: make room there, or lower max_bytes of " + section
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		advice = "leatd may not write there: check path of sinks." + f.name + ", its owner, and whether its disk is mounted read-only"
+		advice = "leatd may not write there: check path of " + section + ", its owner, and whether its disk is mounted read-only"
 	case errors.Is(err, syscall.ENOTDIR):
-		advice = "a file stands in the way: check path of sinks." + f.name
+		advice = "a file stands in the way: check path of " + section
 	case errors.Is(err, fs.ErrNotExist):
-		advice = "the folder has vanished: make it again (mkdir -p " + f.path + "), is its disk mounted?"
+		advice = "the folder has vanished: make it again (mkdir -p " + path + "), is its disk mounted?"
 	case errors.Is(err, syscall.EIO):
 		advice = "the disk fails: look at the kernel's log"
 	}
-	return fmt.Errorf("%s: %w: %s", f.name, err, advice)
+	return fmt.Errorf("%s: %w: %s", name, err, advice)
 }
 
 func failedLocally(name string, err error) pipeline.Answer {

@@ -54,14 +54,14 @@ type segment struct {
 	size int64
 }
 
-// A segmentFolder is the folder of a File sink. One goroutine uses it at a time; the counters may be read by any.
+// A segmentFolder is the folder of a File sink, or of DeadLetters. One goroutine uses it at a time; the counters may be read by any.
 type segmentFolder struct {
 	path                   string
 	segmentBytes, maxBytes int64
 	now                    func() time.Time
 	create                 func(path string, flag int) (segmentFile, error)
 
-	lock   *os.File
+	lock   *os.File    // nil: the folder is not open
 	all    []segment   // by name; the last one is written to if file is not nil
 	total  int64       // of their sizes
 	file   segmentFile // owned; nil: the next frame begins a segment
@@ -157,6 +157,20 @@ func (d *segmentFolder) trim() error {
 	}
 	d.ragged = false
 	return nil
+}
+
+// put appends a frame. It looks first whether the folder is still the one that was opened: a file that was deleted while
+// it is held open can be written to and synced, and is gone all the same.
+func (d *segmentFolder) put(frame []byte) error {
+	if d.lock != nil && !d.stillThere() {
+		d.close()
+	}
+	if d.lock == nil {
+		if err := d.open(); err != nil {
+			return err
+		}
+	}
+	return d.append(frame)
 }
 
 // append writes one frame and syncs it.

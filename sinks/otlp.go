@@ -12,7 +12,7 @@ import (
 
 // OTLP sends logs by OTLP/HTTP as protobuf. Only an answer that decodes as the protocol's own (200 with an
 // ExportLogsServiceResponse, which may be empty) means that the lines are stored. A 204 without a body counts as well:
-// it is what Loki's OTLP endpoint says.
+// it is what Loki's OTLP endpoint says. What a partial success says is left out is counted and never sent again.
 type OTLP struct {
 	OTLPFormat
 	*sender
@@ -32,16 +32,16 @@ func NewOTLP(r Remote, f OTLPFormat) (*OTLP, error) {
 	return &OTLP{f, s}, nil
 }
 
-func acceptOTLP(r *reply) (wrong, remark string) {
+func acceptOTLP(r *reply) (wrong, remark string, leftOut int64) {
 	switch {
 	case r.StatusCode == http.StatusNoContent && len(r.words) == 0:
-		return "", ""
+		return "", "", 0
 	case r.StatusCode != http.StatusOK:
-		return "is not how an OTLP receiver says that it has the lines (200): check url", ""
+		return "is not how an OTLP receiver says that it has the lines (200): check url", "", 0
 	case !r.whole:
-		return fmt.Sprintf("the answer is longer than %d KiB: that is no OTLP receiver: check url", maxAnswer>>10), ""
+		return fmt.Sprintf("the answer is longer than %d KiB: that is no OTLP receiver: check url", maxAnswer>>10), "", 0
 	case r.Header.Get("Content-Encoding") != "" && len(r.words) > 0:
-		return "the answer is compressed, which was not asked for: is a proxy in between?", ""
+		return "the answer is compressed, which was not asked for: is a proxy in between?", "", 0
 	}
 	var rejected int64
 	var message string
@@ -56,12 +56,13 @@ func acceptOTLP(r *reply) (wrong, remark string) {
 	}
 	switch {
 	case !ok:
-		return "the answer is none of OTLP's: check the path in url", ""
+		return "the answer is none of OTLP's: check the path in url", "", 0
 	case rejected > 0:
-		return "", fmt.Sprintf("the store took the request but not %d of its records: \"%s\"",
-			rejected, message)
+		return "", fmt.Sprintf("the store took the request but not %d of its records: \"%s\"", rejected, message), rejected
+	case message != "":
+		return "", fmt.Sprintf("the store took the request, with a warning: \"%s\"", message), 0
 	}
-	return "", ""
+	return "", "", 0
 }
 
 // protobufResponse reads an ExportLogsServiceResponse: partial_success = 1 {rejected_log_records = 1, error_message = 2}.

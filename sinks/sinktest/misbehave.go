@@ -22,6 +22,7 @@ type answerCase struct {
 	outcome         pipeline.Outcome
 	code            string // "" means "error"
 	reason          pipeline.Reason
+	leftOut         int64
 	says            []string // what the complaint must contain
 	atLeast, atMost time.Duration
 	timeout         time.Duration // of the sink; 0 means long
@@ -36,6 +37,15 @@ user 'fake', total ignored: 1 out of 1 for stream: {pod="a"}`
 	activeStreams37 = `maximum active stream limit exceeded when trying to create stream {pod="a"}, reduce the number of active streams (reduce labels or reduce label values), or contact your Loki administrator to see if the limit can be increased, user: 'fake'`
 	activeStreams29 = `Maximum active stream limit exceeded, reduce the number of active streams (reduce labels or reduce label values), or contact your Loki administrator to see if the limit can be increased`
 	tenantRate37    = `ingestion rate limit exceeded for user fake (limit: 4194304 bytes/sec) while attempting to ingest '4082' lines totaling '7820025' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased`
+)
+
+// Loki's words, as version 3.7 says them, for entries that it leaves out while it stores the rest.
+const (
+	lokiTooOld  = `1 errors like: entry for stream '{pod="a"}' has timestamp too old: 2026-01-02T03:04:05Z, oldest acceptable timestamp is: 2026-01-09T03:04:05Z; 1 errors like: entry for stream '{pod="a"}' has timestamp too old: 2026-01-02T03:04:06Z, oldest acceptable timestamp is: 2026-01-09T03:04:05Z`
+	lokiTooLong = `max entry size '262144' bytes exceeded for stream '{pod="a"}' while adding an entry with length '300000' bytes`
+	lokiBehind  = `entry with timestamp 2026-01-02 03:04:05 +0000 UTC ignored, reason: 'entry too far behind, entry timestamp is: 2026-01-02T03:04:05Z, oldest acceptable timestamp is: 2026-01-02T05:04:05Z',
+entry with timestamp 2026-01-02 03:04:06 +0000 UTC ignored, reason: 'entry too far behind, entry timestamp is: 2026-01-02T03:04:06Z, oldest acceptable timestamp is: 2026-01-02T05:04:05Z',
+user 'fake', total ignored: 2 out of 3 for stream: {pod="a"}`
 )
 
 func answers(k Kind) []answerCase {
@@ -59,6 +69,9 @@ func answers(k Kind) []answerCase {
 		c := failed(name, code, body, says...)
 		c.outcome, c.reason = pipeline.Refused, reason
 		return c
+	}
+	leaves := func(name string, n int64, body string, says ...string) answerCase {
+		return answerCase{name: name, serve: status(400, "text/plain; charset=utf-8", body+"\n"), code: "400", reason: pipeline.BadRequest, leftOut: n, says: says}
 	}
 	// in these the server does something else than to answer properly
 	odd := func(name string, serve http.HandlerFunc, says ...string) answerCase {
@@ -84,7 +97,7 @@ func answers(k Kind) []answerCase {
 		failed("304", 304, "", ""),
 		failed("307 without a place", 307, "", "redirects to"),
 
-		refused("400", 400, pipeline.BadRequest, "entry for stream '{a=\"b\"}' has timestamp too old", "400 Bad Request", "timestamp too old"),
+		refused("400", 400, pipeline.BadRequest, "couldn't parse labels: 1:2: parse error", "400 Bad Request", "couldn't parse labels"),
 		refused("413", 413, pipeline.TooLarge, "request body too large", "max_batch"),
 		refused("422", 422, pipeline.Unprocessable, "cannot parse", "cannot parse"),
 		refused("413 of a proxy", 413, pipeline.TooLarge, "<html><head><title>413 Request Entity Too Large</title></head></html>"),
@@ -102,7 +115,17 @@ func answers(k Kind) []answerCase {
 		failed("415", 415, "", "compression"),
 		failed("418", 418, "", "418"),
 		failed("431", 431, "", "431"),
-		failed("500", 500, "rpc error: received message larger than max (5000000 vs. 4194304)", "max_batch"),
+		failed("500", 500, "entry has no time", "its logs", "entry has no time"),
+		refused("500 of a message too large", 500, pipeline.TooLarge, "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5000000 vs. 4194304)", "max_batch"),
+		refused("503 of a message too large", 503, pipeline.TooLarge, "\x12\x45rpc error: grpc: received message larger than max (5000000 vs. 4194304)", "max_batch"),
+		leaves("400 of entries too old", 2, lokiTooOld, "too old", "has the rest"),
+		leaves("400 of a line too long", 1, lokiTooLong, "max entry size"),
+		leaves("400 of a line too long, older", 1, "M"+lokiTooLong[1:], "entry size"),
+		leaves("400 of bad labels and a line too long", pipeline.SomeLeftOut, "1 errors like: "+lokiTooLong+"; 1 errors like: stream '{a=\"b\"}' has label name too long: 'x'", "label name"),
+		leaves("400 of entries too far behind", 2, lokiBehind, "too far behind"),
+		leaves("400 of entries too old, without end", pipeline.SomeLeftOut, strings.Repeat("1 errors like: "+lokiTooLong+"; ", 1000), "max entry size"),
+		refused("400 that speaks of a line too long", 400, pipeline.BadRequest, "couldn't parse labels: "+lokiTooLong),
+		failed("260 of a tenant that is blocked", 260, "ingestion blocked for user 'fake' until '2026-01-02T03:04:05Z' with status code '260'", "blocked", "wait"),
 		failed("501", 501, "", "path"),
 		failed("502", 502, "<html><head><title>502 Bad Gateway</title></head></html>", "502 Bad Gateway"),
 		failed("503", 503, "at least 1 live replicas required", "not ready"),
@@ -202,12 +225,12 @@ func answersOf(k Kind, status func(code int, contentType, body string, header ..
 	const stored, proto = pipeline.Accepted, "application/x-protobuf"
 	return []answerCase{
 		{name: "empty partial success", serve: status(200, proto, "\x0a\x00"), code: "200"},
-		{name: "warning", serve: status(200, proto, "\x0a\x09\x12\x07too old"), code: "200"},
-		{name: "partial success", serve: status(200, proto, partial), code: "200", outcome: stored, says: []string{"not 3 of its records", `"too old"`}},
+		{name: "warning", serve: status(200, proto, "\x0a\x09\x12\x07too old"), code: "200", says: []string{"a warning", `"too old"`}},
+		{name: "partial success", serve: status(200, proto, partial), code: "200", outcome: stored, leftOut: 3, reason: pipeline.Rejected, says: []string{"not 3 of its records", `"too old"`}},
 		{name: "unknown field", serve: status(200, proto, "\x78\x01"), code: "200"},
 		{name: "JSON", serve: status(200, "application/json; charset=utf-8", "{}"), code: "200"},
 		{name: "JSON partial success", serve: status(200, "application/json", `{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too old"}}`), code: "200",
-			outcome: stored, says: []string{"not 3 of its records", `"too old"`}},
+			outcome: stored, leftOut: 3, reason: pipeline.Rejected, says: []string{"not 3 of its records", `"too old"`}},
 		{name: "JSON that is none", serve: status(200, "application/json", `{"partial`), code: "200", outcome: pipeline.Failed, says: []string{"none of OTLP's"}},
 		{name: "200 in words", serve: plain, code: "200", outcome: pipeline.Failed, says: []string{"none of OTLP's", `"hello"`}},
 		{name: "protobuf that is none", serve: status(200, proto, "hello"), code: "200", outcome: pipeline.Failed, says: []string{"none of OTLP's"}},

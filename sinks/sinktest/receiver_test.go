@@ -23,7 +23,7 @@ func open(tb testing.TB, kind, url string) sinktest.Sink {
 	var err error
 	switch kind {
 	case "loki":
-		s, err = sinks.NewLoki(r, sinks.LokiFormat{Metadata: []string{"pod_uid", "restart_count"}, RecordID: true})
+		s, err = sinks.NewLoki(r, sinks.LokiFormat{Metadata: []string{"pod_uid", "restart_count"}, RecordID: true}, 0)
 	case "otlp":
 		s, err = sinks.NewOTLP(r, sinks.OTLPFormat{Compression: "zstd", RecordID: true})
 	case "http":

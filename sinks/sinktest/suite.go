@@ -199,6 +199,9 @@ func (k *Kind) check(t *testing.T, c answerCase) {
 	if a.Outcome != c.outcome || a.Code != code || a.Reason != c.reason {
 		t.Errorf("outcome %d, code %q, reason %v; want %d, %q, %v\n%v", a.Outcome, a.Code, a.Reason, c.outcome, code, c.reason, a.Err)
 	}
+	if a.LeftOut != c.leftOut {
+		t.Errorf("%d records left out, want %d", a.LeftOut, c.leftOut)
+	}
 	if a.RetryAfter < c.atLeast || a.RetryAfter > max(c.atLeast, c.atMost) {
 		t.Errorf("RetryAfter %s, want %s to %s", a.RetryAfter, c.atLeast, max(c.atLeast, c.atMost))
 	}
