@@ -40,6 +40,7 @@ func (r *Reader) took(b *pipeline.Block, t taking, n int) {
 	g, src := t.g, t.g.src
 	t.N = len(b.Records) - t.First
 	g.read += int64(n)
+	g.most = max(g.most, g.read)
 	t.End, t.Skip, t.Time = g.read, g.skip, src.lastTime
 	t.Parts = src.openParts()
 	src.retryAt = time.Time{}
@@ -60,7 +61,7 @@ func (r *Reader) count(b *pipeline.Block, t taking) {
 		lines, bytes = lines-again.Lines, bytes-again.Bytes
 		fresh = fresh[again.Lines:]
 	}
-	if f.Pending.Lines == 0 && lines > 0 {
+	if f.Pending.Lines == src.inSpool && lines > 0 {
 		src.oldest = fresh[0].Time
 	}
 	f.Read.Add(lines, bytes)

@@ -88,7 +88,7 @@ func TestTruncatedAndGrownAgainForTwoLanes(t *testing.T) {
 	appendTo(t, path, out(want...))
 	rounds(r, 20)
 	for i, l := range r.lanes {
-		if got := l.got["k"][0]; strings.Join(got[1:], "\n") != strings.Join(want, "\n") {
+		if got := bodies(l.got["k"][0]); strings.Join(got[1:], "\n") != strings.Join(want, "\n") {
 			t.Errorf("lane %d: got %q", i, got)
 		}
 	}
@@ -408,8 +408,49 @@ func TestCursorOfWhatIsNotYetReached(t *testing.T) {
 	if c := src.cursor(); len(c.Generations) != 1 || c.Generations[0] != at {
 		t.Errorf("got %+v", c.Generations)
 	}
-	if _, known := src.savedPosition(at.ID); !known || given.Generations[0] != at {
+	if _, known := src.recall(at.ID); !known || given.Generations[0] != at {
 		t.Errorf("taken: %v; what was given is %+v now", known, given.Generations)
+	}
+}
+
+// What an earlier life knew is kept until all files that there are have been looked at, however many they are. Of those
+// that come to their end in this life, the last few are.
+func TestFormerGenerations(t *testing.T) {
+	src := &source{target: &pipeline.LaneTarget{Target: &pipeline.Target{Key: "k"}}}
+	id := func(n int) pipeline.GenerationID { return pipeline.GenerationID{Hash: uint64(n)} }
+	var saved pipeline.Cursor
+	for n := range 30 {
+		saved.Generations = append(saved.Generations, pipeline.Position{ID: id(n), Done: n != 3})
+	}
+	src.resume(saved)
+	end := func(n int) {
+		f := &file{}
+		path := "f"
+		f.path.Store(&path)
+		src.remember(&generation{src: src, file: f, id: id(n), identified: true})
+	}
+	known := func(n int) bool {
+		return slices.ContainsFunc(src.cursor().Generations, func(p pipeline.Position) bool { return p.ID == id(n) })
+	}
+	end(100)
+	for n := range 30 {
+		if !known(n) {
+			t.Fatalf("generation %d is forgotten", n)
+		}
+	}
+	src.countGaps()
+	src.countGaps()
+	if gaps := src.target.Account.Own().Gaps; gaps != 1 || known(3) {
+		t.Errorf("%d gaps, want 1; a gap is saved to be counted again: %v", gaps, known(3))
+	}
+	for n := range mostFormer {
+		end(200 + n)
+	}
+	if n := len(src.cursor().Generations); n != mostFormer || !known(200) {
+		t.Errorf("%d generations are remembered, the first of the last %d: %v", n, mostFormer, known(200))
+	}
+	if p, ok := src.recall(id(200)); !ok || !p.Done {
+		t.Errorf("%+v %v: not done", p, ok)
 	}
 }
 
@@ -529,7 +570,7 @@ func TestLive(t *testing.T) {
 		case k < 14:
 			w.restart(c)
 		case k < 15:
-			w.remove(c, true)
+			w.pack(c)
 		default:
 			w.sync(c)
 			h.balanced()

@@ -10,7 +10,7 @@ import (
 // atEnd decides what the end of a file means. tail is how many bytes stand there without a newline, in b.Buf[b.Data:].
 func (r *Reader) atEnd(b *pipeline.Block, src *source, g *generation, followed bool, tail int) turned {
 	quiet := r.now.Sub(g.grown) >= r.lane.set.times.quiet
-	if followed || !g.file.listed.Load() {
+	if followed || g.file.gzip || !g.file.listed.Load() {
 		w := g.file.writers()
 		if w != noWriter && !quiet {
 			return turnDry // the runtime may still write to it
@@ -20,7 +20,7 @@ func (r *Reader) atEnd(b *pipeline.Block, src *source, g *generation, followed b
 			return turnDry // the line that stands open may go on in an older file, or in one that is on its way
 		}
 		// Whatever was written before the writer closed is there by now.
-		switch end, size := g.read+int64(tail), g.file.length(); {
+		switch end, size := g.read+int64(tail), g.length(); {
 		case size > end:
 			return turnMore
 		case size < end:
@@ -46,6 +46,9 @@ func (r *Reader) finish(b *pipeline.Block, src *source, g *generation, tail int)
 			return turnMore // perhaps an earlier life has read it
 		}
 		return turnDry
+	}
+	if g.complete = g.complete || !g.torn; g.goOn(g.read + int64(tail)) {
+		return turnMore
 	}
 	if tail > 0 && !g.skip && !r.lastLine(b, g, tail) {
 		return turnFull
@@ -90,7 +93,7 @@ func (src *source) lastPart() (g *generation) {
 // mayGoOn tells that a file other than g, which was thought complete, may still be written to.
 func (src *source) mayGoOn(g *generation, now time.Time) bool {
 	for _, other := range src.gens {
-		if other != g && !other.released && !other.copied && other.mayGrow(now) {
+		if other != g && !other.released && other.mayGrow(now) {
 			return true
 		}
 	}
@@ -109,6 +112,7 @@ func (src *source) after(g *generation) *generation {
 
 // ended handles a source all of whose files are read to their end.
 func (r *Reader) ended(b *pipeline.Block, src *source) turned {
+	src.measure(r.now)
 	src.release(r.now)
 	if g, _ := src.current(); g != nil {
 		return turnMore // one has grown after all
@@ -133,7 +137,7 @@ func (r *Reader) ended(b *pipeline.Block, src *source) turned {
 		}
 	}
 	if alone {
-		r.gone = append(r.gone, pipeline.Cursor{Key: src.target.Key, Gone: true})
+		r.gone = append(r.gone, src.target.Key)
 	}
 	return turnIdle
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,9 +29,16 @@ type file struct {
 	mtime   int64 // the same, ns
 	early   bool  // it was there before discovery had seen the node once
 
-	users  atomic.Int32           // lanes that have not done with it
-	listed atomic.Bool            // it still has a name in its folder
-	path   atomic.Pointer[string] // as discovery saw it last
+	gzip  bool   // it holds what a plain file held once, and never changes
+	isize uint32 // of a gzip file: how much it holds, as its end says
+
+	users   atomic.Int32           // lanes that have not done with it
+	listed  atomic.Bool            // it still has a name in its folder
+	path    atomic.Pointer[string] // as discovery saw it last
+	settled []atomic.Int64         // by lane: how far that has all of it for good
+	deleted time.Time              // since when it has no name; guarded by Set.mu
+	given   atomic.Bool            // given up: it has been held for as long as the owner allows
+	broken  atomic.Bool            // a gzip file of which not all can be decompressed: some lane has said so
 
 	mu      sync.Mutex // guards what follows: lanes find it out for themselves, whoever comes first
 	id      *pipeline.GenerationID
@@ -104,8 +112,11 @@ func (f *file) readAt(p []byte, off int64) (n int, err error) {
 	}
 }
 
-// length is what fstat(2) says, 0 on an error.
+// length is what fstat(2) says, 0 on an error. Of a gzip file it is a guess that holds for all but strange ones.
 func (f *file) length() int64 {
+	if f.gzip {
+		return f.guess()
+	}
 	var st unix.Stat_t
 	if unix.Fstat(f.fd, &st) != nil {
 		return 0
@@ -152,7 +163,7 @@ func (f *file) identify(complete bool) (pipeline.GenerationID, bool) {
 	if f.id != nil {
 		return *f.id, true
 	}
-	id, ok := f.head(complete)
+	id, ok := f.head(f.readAt, complete)
 	if ok {
 		f.id = &id
 	}
@@ -165,6 +176,9 @@ func (f *file) identify(complete bool) (pipeline.GenerationID, bool) {
 func (f *file) changed(was pipeline.GenerationID, now *[headLength]byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.gzip {
+		return false
+	}
 	if f.id == nil || *f.id != was {
 		return true
 	}
@@ -181,13 +195,13 @@ func (f *file) renew(was pipeline.GenerationID) {
 	}
 }
 
-func (f *file) head(complete bool) (id pipeline.GenerationID, ok bool) {
+func (f *file) head(readAt func([]byte, int64) (int, error), complete bool) (id pipeline.GenerationID, ok bool) {
 	var small [headLength]byte
 	buf := small[:]
-	n, err := f.readAt(buf, 0)
+	n, err := readAt(buf, 0)
 	if err == nil && n == headLength && buf[0] == '{' {
 		buf = make([]byte, dockerHeadLength)
-		n, err = f.readAt(buf, 0)
+		n, err = readAt(buf, 0)
 	}
 	if err != nil || n == 0 {
 		return id, false
@@ -201,7 +215,8 @@ func (f *file) head(complete bool) (id pipeline.GenerationID, ok bool) {
 	h := fnv.New64a()
 	h.Write(line)
 	if f.raw || detect(line) == unknown {
-		// Such lines need not differ from file to file. Their inode survives the renames of a rotation.
+		// Such lines need not differ from file to file. Their inode survives the renames of a rotation, though no
+		// compression: what was compressed is read anew then.
 		fmt.Fprintf(h, "\n%d %d %d", f.key.dev, f.key.ino, f.key.born)
 	}
 	return pipeline.GenerationID{Restart: f.restart, Hash: h.Sum64()}, true

@@ -9,8 +9,10 @@ import (
 
 // A generation is one file as one source reads it.
 type generation struct {
-	src  *source
-	file *file
+	src   *source
+	file  *file   // that it is read from
+	twins []*file // others that hold the same, also held
+	spent []*file // others that had nothing more, held no longer
 
 	id         pipeline.GenerationID
 	identified bool
@@ -28,70 +30,62 @@ type generation struct {
 	size     int64          // as last looked
 	grown    time.Time      // when it was last seen to grow
 	underway int            // segments in blocks
-	copied   bool           // another file holds the same and more, this one is not read
+	whole    bool           // of a gzip file: it was read to its end, and size is no guess any more
+	torn     bool           // of a gzip file: it is damaged, and who knows what stands behind that
+	complete bool           // some file of it was read to its end: a damaged one is no loss
+	most     int64          // the farthest it was ever read: what lies before is settled, pending, or a piece of an open line
+	reached  int64          // behind the last byte that a read gave
 	anew     bool           // begun again after the file was truncated
 	dead     bool           // its content is gone (truncated): what is not settled never will be
-	released bool           // this lane holds the file no more; the entry stays while the file has a name
+	released bool           // this lane holds none of its files any more; the entry stays while one has a name
 }
 
 func newGeneration(src *source, f *file, now time.Time) *generation {
 	return &generation{src: src, file: f, id: pipeline.GenerationID{Restart: f.restart}, size: f.length(), grown: now}
 }
 
-// identify finds out which generation a file is, and where this lane stood in it in an earlier life. It is false while
-// the file does not hold enough to tell.
+// identify finds out which generation a file is, and where this lane stood in it before. It is false while the file does
+// not hold enough to tell. Where another file is known to be the same, g is no generation of its own any more.
 func (g *generation) identify(complete bool) bool {
-	if g.identified {
-		return true
+	if g.identified || g.released {
+		return g.identified
 	}
 	id, ok := g.file.identify(complete)
 	if !ok {
 		return false
 	}
-	g.id, g.identified = id, true
 	src := g.src
-	switch before, copied := g.twin(); {
-	case copied:
-		g.copied, g.done = true, true
-		return true
-	case before != nil:
-		g.read, g.settled = before.read, before.read
+	g.id, g.identified = id, true
+	if g.gather() != g {
 		return true
 	}
-	if at, known := src.savedPosition(id); known {
+	if at, known := src.recall(id); known {
 		g.read, g.settled = at.Offset, at.Offset
 		g.skip, g.settledSkip = at.Skip, at.Skip
-		g.done = at.Done && g.file.length() <= at.Offset
+		g.done = at.Done && g.file.ends(at.Offset)
+		g.complete = at.Done // if it is damaged, that was counted
 	} else if src.saved == nil && !g.anew {
 		g.begin()
 	}
+	g.most = g.read
+	switch {
+	case g.done:
+		g.size, g.complete = g.read, true
+		g.goOn(g.read)
+	case g.file.gzip:
+		g.size = max(g.size, g.read)
+	}
+	g.note()
 	return true
 }
 
-// twin looks for other files of the same generation: somebody has copied a log. The lines are read once. Where one that
-// comes later holds as much, g is a mere copy; where one before it was read, g goes on behind that.
-func (g *generation) twin() (before *generation, copied bool) {
-	later := false
-	for _, other := range g.src.gens {
-		if other == g {
-			later = true
-			continue
-		}
-		id, ok := other.id, other.identified
-		if !ok && !other.released {
-			id, ok = other.file.identify(false)
-		}
-		if !ok || id != g.id || other.copied {
-			continue
-		}
-		if size := g.file.length(); later && other.file.length() >= size || !later && other.read >= size {
-			return nil, true
-		}
-		if !later {
-			before = other
-		}
+// note tells the set how far the lane has the generation's files for good.
+func (g *generation) note() {
+	at := g.src.lane.index
+	g.file.settled[at].Store(g.settled)
+	for _, f := range g.twins {
+		f.settled[at].Store(g.settled)
 	}
-	return before, false
 }
 
 // begin sets where a file is begun that the lane has never seen: at its start, unless it was there before the sink ran
@@ -103,7 +97,10 @@ func (g *generation) begin() {
 	o := &g.src.lane.set.opts
 	old := o.StartMaxAge > 0 && g.file.mtime < g.src.lane.set.now().Add(-o.StartMaxAge).UnixNano()
 	if o.Start == End || old {
-		at := lastLineEnd(g.file)
+		at := int64(g.file.isize)
+		if g.done = g.file.gzip; !g.done {
+			at = lastLineEnd(g.file)
+		}
 		g.read, g.settled = at, at
 		g.src.moved = true // on disk at once: what comes now is wanted, also by a leatd that is started again before it was sent
 	}
@@ -128,5 +125,12 @@ func lastLineEnd(f *file) int64 {
 
 // settledWhole tells that nothing of the generation is wanted any more.
 func (g *generation) settledWhole() bool {
-	return g.copied || g.done && g.underway == 0 && g.settled == g.read
+	return g.done && g.underway == 0 && g.settled == g.read
+}
+
+// position is what is saved of it.
+func (g *generation) position() pipeline.Position {
+	return pipeline.Position{
+		ID: g.id, Name: g.file.name(), Offset: g.settled, Done: g.settledWhole() && g.size <= g.read, Skip: g.settledSkip,
+	}
 }

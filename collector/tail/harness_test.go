@@ -112,7 +112,7 @@ func newBench(t *testing.T) *bench {
 	h := &bench{t: t, dir: t.TempDir(), state: t.TempDir(), sink: newMemory()}
 	h.times = standard
 	h.times.quiet, h.times.walk, h.times.check = time.Second/2, time.Second, time.Second/10
-	h.opts = Options{MaxLine: 256 << 10, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	h.opts = holdAll(Options{MaxLine: 256 << 10, Log: quietLog})
 	h.lane = pipeline.Options{Name: "memory", MaxWait: 5 * time.Millisecond}
 	t.Cleanup(func() {
 		if h.stop != nil {
@@ -209,7 +209,7 @@ func (h *bench) target(key string) *pipeline.Target {
 func list(folder string) (files []pipeline.LogFile) {
 	entries, _ := os.ReadDir(folder)
 	for _, e := range entries {
-		if m := logName.FindStringSubmatch(e.Name()); m != nil {
+		if m := logName.FindStringSubmatch(e.Name()); m != nil && !strings.HasSuffix(e.Name(), ".tmp") {
 			restart, _ := strconv.Atoi(m[1])
 			files = append(files, pipeline.LogFile{Path: filepath.Join(folder, e.Name()), Name: e.Name(), Restart: restart, Gzip: strings.HasSuffix(e.Name(), ".gz")})
 		}
@@ -293,6 +293,32 @@ func summed(body string) string {
 	return fmt.Sprintf("%s,\"crc32c\":\"%08x\"}\n", body, crc32.Checksum([]byte(body), crc32.MakeTable(crc32.Castagnoli)))
 }
 
+// A lockedBuilder takes what several goroutines say.
+type lockedBuilder struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuilder) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuilder) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func logTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+// holdAll is for tests in which no deleted file is to be given up.
+func holdAll(o Options) Options {
+	o.HoldMaxBytes, o.HoldMaxAge = 1<<30, 24*time.Hour
+	return o
+}
+
 var quietLog = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func entry(s []string, i int) string {
@@ -331,6 +357,9 @@ func (h *bench) folder(container string) string {
 
 func appendTo(t *testing.T, path string, text string) {
 	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,11 @@ func (o *openLine) add(p part) {
 	o.bytes += p.n
 }
 
+// has tells that the line has a part at a place.
+func (o *openLine) has(g *generation, off int64) bool {
+	return slices.ContainsFunc(o.parts, func(p part) bool { return p.gen == g && p.off == off })
+}
+
 // drop forgets the parts of a generation whose content is gone, and returns how many bytes those were.
 func (o *openLine) drop(g *generation) (bytes int64) {
 	o.parts = slices.DeleteFunc(o.parts, func(p part) bool {
@@ -129,7 +134,7 @@ func (r *Reader) reread(p *part) (line, bool) {
 	}
 	raw := r.scratch[:p.length]
 	r.beat.Waiting()
-	n, err := p.gen.file.readAt(raw, p.off)
+	n, err := r.readPart(p, raw)
 	r.beat.Busy()
 	var l line
 	if err != nil || int64(n) < p.length || !(r.clock.cri(raw, &l) || r.clock.docker(raw, &l)) {
@@ -142,7 +147,7 @@ func (r *Reader) reread(p *part) (line, bool) {
 // stream, where no other record can begin.
 func (r *Reader) flushOpen(b *pipeline.Block, g *generation) turned {
 	src := g.src
-	if !g.identified { // an empty file has no name for a place in it
+	if g.read == 0 { // an empty file is no place for a line, and may not be there the next time
 		g = src.lastPart()
 	}
 	t := r.take(b, g)
@@ -168,15 +173,18 @@ func (r *Reader) restore(src *source) {
 	src.restoreParts = false
 	src.open[0].clear()
 	src.open[1].clear()
+	gens := slices.Clone(src.gens)
+	for i, g := range gens {
+		g.identify(i+1 < len(gens))
+	}
 	for _, saved := range src.settledParts {
 		o := &src.open[0]
 		if saved.Stderr {
 			o = &src.open[1]
 		}
 		p := part{off: saved.Offset, length: saved.Length}
-		for i, g := range src.gens {
-			followed := i+1 < len(src.gens)
-			if !g.released && (g.identified || g.identify(followed)) && g.id == saved.ID && !g.copied {
+		for _, g := range src.gens {
+			if !g.released && g.identified && g.id == saved.ID {
 				p.gen = g
 			}
 		}

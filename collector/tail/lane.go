@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,18 +13,27 @@ import (
 // sink's shards; a source belongs to one reader at a time.
 type Lane struct {
 	set   *Set
+	index int // among the set's lanes
 	rows  Rows
 	saved Saved
 
-	deals atomic.Uint64 // counts calls of Deal
+	deals    atomic.Uint64 // counts calls of Deal
+	reopened atomic.Int64
 
 	mu      sync.Mutex // guards what follows: touched when files come and go, wake up or move, never on a block's way
 	sources map[*log]*source
 	queues  map[string][]*source // by key, the oldest first: it alone is read
 	resumed map[string]bool      // keys whose saved cursor was taken up, for it holds once
+	ended   map[string]remains   // keys whose last source has ended, until the saver has heard of it
 	readers []*Reader
 	shards  int
 	seq     int
+}
+
+// remains is what outlives the sources of a key, should it come back before the saver knows that it went.
+type remains struct {
+	totals  pipeline.Totals
+	spooled uint64
 }
 
 // Rows keeps the accounts of a lane's targets.
@@ -43,12 +53,17 @@ func (s *Set) Lane(rows Rows, saved Saved) *Lane {
 	l := &Lane{
 		set: s, rows: rows, saved: saved,
 		sources: make(map[*log]*source), queues: make(map[string][]*source), resumed: make(map[string]bool),
+		ended: make(map[string]remains),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	l.index = len(s.lanes)
 	s.lanes = append(s.lanes, l)
 	return l
 }
+
+// Reopened is how often a file had to be opened anew because it had grown for a minute without being read.
+func (l *Lane) Reopened() int64 { return l.reopened.Load() }
 
 // Open makes the reader of a shard.
 func (l *Lane) Open(shard int, bell *pipeline.Bell, beat *pipeline.Beat) pipeline.Reader {
@@ -106,6 +121,15 @@ func (l *Lane) update(g *log) {
 	}
 }
 
+// look says that there is news of a log's files; a lane that has done with the log needs none. Called with Set.mu held.
+func (l *Lane) look(g *log) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if src := l.sources[g]; src != nil && src.owner != nil {
+		src.owner.wake(src)
+	}
+}
+
 // add makes the source of a log. If a log of the same key is not yet settled in this lane, it waits behind that one: its
 // lines are younger, and a key has one cursor.
 func (l *Lane) add(g *log) {
@@ -116,6 +140,10 @@ func (l *Lane) add(g *log) {
 	if c, ok := l.saved.Cursor(key); ok && !l.resumed[key] {
 		l.resumed[key] = true
 		src.resume(c)
+	}
+	if e, ok := l.ended[key]; ok { // the key's lifetime goes on
+		src.totals, src.spooled = e.totals, e.spooled
+		delete(l.ended, key)
 	}
 	l.sources[g] = src
 	l.queues[key] = append(l.queues[key], src)
@@ -133,11 +161,19 @@ func (l *Lane) wake(src *source) {
 	}
 }
 
-// has tells whether there is a source of that key.
-func (l *Lane) has(key string) bool {
+// doneWith lets go of a file that has nothing more for the lane.
+func (l *Lane) doneWith(f *file) {
+	f.settled[l.index].Store(math.MaxInt64)
+	f.release()
+}
+
+// over tells the saver that a key has come to its end, unless it has come back since.
+func (l *Lane) over(key string) (c pipeline.Cursor, over bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.queues[key]) > 0
+	e, over := l.ended[key]
+	delete(l.ended, key)
+	return pipeline.Cursor{Key: key, Totals: e.totals, Spooled: e.spooled, Gone: true}, over
 }
 
 // drop ends a source whose log is gone and settled. It is not ended if the log has come back meanwhile. alone tells
@@ -155,11 +191,12 @@ func (l *Lane) drop(src *source) (ended, alone bool) {
 	l.rows.Forget(src.target)
 	if len(queue) == 0 {
 		delete(l.queues, key)
+		l.ended[key] = remains{src.totals, src.spooled}
 		return true, true
 	}
 	l.queues[key] = queue
 	next := queue[0]
-	next.totals, next.spooled = src.totals, src.spooled // the key's lifetime goes on
+	next.totals, next.spooled = src.totals, src.spooled
 	l.give(next, l.dealt(next))
 	return true, false
 }

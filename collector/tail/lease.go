@@ -27,4 +27,9 @@ func askWriters(fd int) writers {
 	return unknownWriters
 }
 
-func (f *file) writers() writers { return f.lease(f.fd) }
+func (f *file) writers() writers {
+	if f.gzip {
+		return noWriter
+	}
+	return f.lease(f.fd)
+}

@@ -9,7 +9,7 @@ import (
 // longLine takes a line that is longer than a block has room for data; b holds its first n bytes and nothing else. With
 // the spare room the block is larger than max_line, so if the end of the line is still not there, the line is cut off.
 func (r *Reader) longLine(b *pipeline.Block, g *generation, n int) turned {
-	m, err := g.file.readAt(b.Buf[n:], g.read+int64(n))
+	m, err := r.readAt(g, b.Buf[n:], g.read+int64(n))
 	if err != nil {
 		return r.failed(g.src, err)
 	}

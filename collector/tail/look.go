@@ -23,6 +23,8 @@ type timing struct {
 	retry time.Duration
 	// back is how long a target waits that the store has sent back, the first time; then twice that, and so on.
 	back time.Duration
+	// stuck is how long a file may have grown without being read, where nothing keeps its lane from it.
+	stuck time.Duration
 }
 
 var standard = timing{
@@ -32,16 +34,17 @@ var standard = timing{
 	check: time.Second,
 	retry: 10 * time.Second,
 	back:  time.Second,
+	stuck: time.Minute,
 }
 
 // measure asks how large the files are that a source has not done with. One that has grown after it was thought complete
 // is read on.
 func (src *source) measure(now time.Time) {
 	for _, g := range src.gens {
-		if g.released || g.copied {
+		if g.released {
 			continue
 		}
-		switch size := g.file.length(); {
+		switch size := g.length(); {
 		case size > g.size:
 			g.grow(size, now)
 			g.done = g.done && size <= g.read
@@ -52,15 +55,26 @@ func (src *source) measure(now time.Time) {
 	}
 }
 
+// length is how long the file is now. A gzip file stays as it is: of that it is what is known so far.
+func (g *generation) length() int64 {
+	if g.file.gzip {
+		return g.size
+	}
+	return g.file.length()
+}
+
 func (g *generation) grow(size int64, now time.Time) { g.size, g.grown = size, now }
 
 // shrunk tells whether a file that has nothing to read is shorter than what was read of it, or another one.
 func (r *Reader) shrunk(g *generation) bool {
-	return g.file.length() < g.read || g.file.changed(g.id, &r.head)
+	return !g.file.gzip && g.file.length() < g.read || g.file.changed(g.id, &r.head)
 }
 
 // mayGrow tells whether somebody may still write to a file that was read to its end.
 func (g *generation) mayGrow(now time.Time) bool {
+	if g.file.gzip {
+		return false
+	}
 	switch g.file.writers() {
 	case someWriter:
 		return true

@@ -32,12 +32,12 @@ func (a order) compare(b order) int {
 
 // firstTime is the time of a file's first record, or where there is none among its first lines the time when the file was
 // made. While it is empty it is not known, and the file comes last.
-func firstTime(f *file) (t int64, known bool) {
+func firstTime(f *file, readAt func([]byte, int64) (int, error)) (t int64, known bool) {
 	if f.raw {
 		return f.mtime, true
 	}
 	var buf [64 << 10]byte // a Docker line has its time at its end
-	n, err := f.readAt(buf[:], 0)
+	n, err := readAt(buf[:], 0)
 	if err != nil || n == 0 {
 		return math.MaxInt64, false
 	}

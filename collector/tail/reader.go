@@ -26,18 +26,26 @@ type Reader struct {
 
 	sources []*source // all that it owns
 	busy    []*source
-	next    int               // the turn in busy
-	deal    uint64            // the one that was last looked at
-	moving  bool              // by it, a source belongs to another reader and still has something under way here
-	gone    []pipeline.Cursor // of sources that ended, until the saver has asked
+	next    int      // the turn in busy
+	deal    uint64   // the one that was last looked at
+	moving  bool     // by it, a source belongs to another reader and still has something under way here
+	gone    []string // keys whose last source ended here, until the saver has asked
 
-	clock   clock
-	line    line
-	now     time.Time // of the present Fill: one clock call for many reads
-	walked  time.Time
+	clock  clock
+	line   line
+	now    time.Time // of the present Fill: one clock call for many reads
+	walked time.Time
+
+	filled   time.Time // when Fill was last called
+	strained time.Time // when it last had more to do than a block holds, or no block: then no file is to blame for waiting
+
 	round   uint64           // counts blocks, so that an open line knows whether its parts lie in the present one
 	scratch []byte           // for parts that have to be read again
 	head    [headLength]byte // for the beginning of a file
+
+	gunzip gunzip      // of the compressed generation that is being read
+	seated *generation // which that is
+	parts  gunzip      // for parts that lie in compressed generations
 }
 
 // minRoom is the least room in a block that is worth a read.
@@ -73,6 +81,10 @@ func (r *Reader) Targets() int {
 func (r *Reader) Fill(b *pipeline.Block) pipeline.Fullness {
 	r.beat.Waiting() // for a disk, if need be; it is busy while it cuts
 	r.now = r.lane.set.now()
+	if r.now.Sub(r.filled) > 2*r.lane.set.times.walk {
+		r.strained = r.now // there was no block to read into
+	}
+	r.filled = r.now
 	if len(b.Segments) == 0 {
 		r.round++
 	}
@@ -95,6 +107,7 @@ func (r *Reader) Fill(b *pipeline.Block) pipeline.Fullness {
 			r.next++
 		case turnFull:
 			r.next++
+			r.strained = r.now
 			return pipeline.Full
 		case turnIdle:
 			src.busy = false
@@ -133,8 +146,8 @@ func (r *Reader) Cursors(dst []pipeline.Cursor) []pipeline.Cursor {
 			dst = append(dst, src.cursor())
 		}
 	}
-	for _, c := range r.gone {
-		if !r.lane.has(c.Key) { // else it came back, and its cursor is the new source's
+	for _, key := range r.gone {
+		if c, over := r.lane.over(key); over {
 			dst = append(dst, c)
 		}
 	}
@@ -147,18 +160,7 @@ func (r *Reader) open() {
 	if !r.woken.Load() {
 		return
 	}
-	r.woken.Store(false)
-	r.inboxMu.Lock()
-	in := r.inbox
-	r.inbox = nil
-	for _, src := range in {
-		src.woken = false
-	}
-	r.inboxMu.Unlock()
-	for _, src := range in {
-		if !r.owns(src) {
-			continue // it has gone on to another reader, or ended
-		}
+	for _, src := range r.collect() {
 		if !slices.Contains(r.sources, src) {
 			r.sources = append(r.sources, src)
 		}
@@ -167,10 +169,23 @@ func (r *Reader) open() {
 	}
 }
 
-func (r *Reader) owns(src *source) bool {
+// collect empties the inbox. What belongs to another reader by now is passed on: it may have come in here while it was
+// handed over, and then the other one has not heard of it.
+func (r *Reader) collect() []*source {
 	r.lane.mu.Lock()
 	defer r.lane.mu.Unlock()
-	return src.owner == r
+	r.woken.Store(false)
+	r.inboxMu.Lock()
+	in := r.inbox
+	r.inbox = nil
+	r.inboxMu.Unlock()
+	return slices.DeleteFunc(in, func(src *source) bool {
+		src.woken = false
+		if src.owner != nil && src.owner != r {
+			src.owner.wake(src)
+		}
+		return src.owner != r
+	})
 }
 
 // poll makes a source busy.
@@ -186,6 +201,7 @@ func (r *Reader) poll(src *source) {
 func (r *Reader) walk() {
 	r.walked = r.now
 	for _, src := range r.sources {
+		r.watch(src)
 		if src.busy {
 			continue
 		}
@@ -220,6 +236,9 @@ func (r *Reader) redeal() {
 			return false
 		}
 		src.unpark()
+		if r.seated != nil && r.seated.src == src {
+			r.seated = nil
+		}
 		src.busy = false
 		src.forgetBlock()
 		r.busy = slices.DeleteFunc(r.busy, func(s *source) bool { return s == src })

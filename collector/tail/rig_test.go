@@ -37,10 +37,16 @@ type rigLane struct {
 	saved  map[string]pipeline.Cursor
 	rows   []*pipeline.LaneTarget
 	floor  map[*pipeline.LaneTarget]uint32
-	got    map[string]*[2][]string
-	kept   map[string][2]int // how much of got the saved cursors cover
+	got    map[string]*[2][]arrival
 	ids    map[string]string
 	calm   bool // the sink takes everything
+
+	spool        []record
+	number       uint64                                  // of its last record
+	inSpool      map[*pipeline.LaneTarget]pipeline.Count // in this life
+	spooledLines map[string]int64                        // ever
+	uncounted    map[string]int64                        // lines that no saved totals have, for a kill came between
+	shuffled     map[string]bool                         // lines were sent again behind later ones
 }
 
 type rigShard struct {
@@ -67,7 +73,7 @@ func newRig(t *testing.T, rnd *rand.Rand, o Options, lanes int) *rig {
 	r := &rig{t: t, rnd: rnd, now: time.Now(), opts: o, size: 4 << 10}
 	for i := range lanes {
 		r.lanes = append(r.lanes, &rigLane{rig: r, name: i, saved: map[string]pipeline.Cursor{}, fresh: true,
-			got: map[string]*[2][]string{}, kept: map[string][2]int{}, ids: map[string]string{}})
+			got: map[string]*[2][]arrival{}, ids: map[string]string{}, spooledLines: map[string]int64{}})
 	}
 	return r
 }
@@ -82,7 +88,9 @@ func (r *rig) start() {
 	r.set.now = func() time.Time { return r.now }
 	r.set.jitter = func(d time.Duration) time.Duration { return time.Duration(r.rnd.Int64N(int64(d))) }
 	for _, l := range r.lanes {
+		l.cover()
 		l.lane = r.set.Lane(l, l)
+		l.inSpool = map[*pipeline.LaneTarget]pipeline.Count{}
 		l.rows, l.shards, l.floor = nil, nil, map[*pipeline.LaneTarget]uint32{}
 		l.deal(1)
 	}
@@ -117,8 +125,21 @@ func (l *rigLane) fill(s *rigShard) {
 	}
 }
 
-// refused is what becomes of a segment of which the store takes nothing.
+// refused is what becomes of a segment of which the store takes only some lines, or none.
 const refused pipeline.Verdict = 100
+
+func (l *rigLane) refuse(b *pipeline.Block, seg *pipeline.Segment) {
+	all := b.Of(seg)
+	for from := l.rig.rnd.IntN(len(all) + 1); from < len(all); {
+		n := 1 + l.rig.rnd.IntN(len(all)-from)
+		r := pipeline.Refusal{Reason: pipeline.Reason(l.rig.rnd.IntN(2)), Count: pipeline.Count{Lines: int64(n)}}
+		for _, rec := range all[from : from+n] {
+			r.Bytes += int64(rec.Len)
+		}
+		seg.Refusals = append(seg.Refusals, r)
+		from += n
+	}
+}
 
 // home gives the oldest block under way its verdicts.
 func (l *rigLane) home(s *rigShard) {
@@ -128,15 +149,23 @@ func (l *rigLane) home(s *rigShard) {
 	b := s.underway[0]
 	s.underway = s.underway[1:]
 	verdicts := map[*pipeline.LaneTarget]pipeline.Verdict{}
+	diverts := !l.calm && l.rig.rnd.IntN(8) == 0
+	if diverts {
+		l.save() // as a lane does before anything goes to the spool
+	}
 	for i := range b.Segments {
 		seg := &b.Segments[i]
 		v, ruled := verdicts[seg.Target]
 		if !ruled {
 			v = pipeline.Delivered
-			if k := l.rig.rnd.IntN(100); !l.calm && k < 8 {
+			switch k := l.rig.rnd.IntN(100); {
+			case l.calm:
+			case k < 8:
 				v = pipeline.Back
-			} else if !l.calm && k < 10 {
+			case k < 11:
 				v = refused
+			case diverts && k < 70:
+				v = pipeline.InSpool
 			}
 			verdicts[seg.Target] = v
 		}
@@ -148,8 +177,12 @@ func (l *rigLane) home(s *rigShard) {
 			l.floor[seg.Target] = seg.Epoch + 1
 		case v == refused:
 			v = pipeline.Delivered
-			seg.Refusals = []pipeline.Refusal{{Reason: pipeline.BadRequest, Count: pipeline.Count{Lines: int64(seg.N), Bytes: seg.Bytes}}}
-			fallthrough
+			l.refuse(b, seg)
+			l.take(b, seg)
+		case v == pipeline.InSpool:
+			seg.Verdict = v
+			l.take(b, seg)
+			l.divert(seg)
 		default:
 			l.take(b, seg)
 		}
@@ -165,7 +198,7 @@ func (l *rigLane) take(b *pipeline.Block, seg *pipeline.Segment) {
 	key := seg.Target.Key
 	got := l.got[key]
 	if got == nil {
-		got = new([2][]string)
+		got = new([2][]arrival)
 		l.got[key] = got
 	}
 	for _, rec := range b.Of(seg) {
@@ -174,7 +207,7 @@ func (l *rigLane) take(b *pipeline.Block, seg *pipeline.Segment) {
 			stream = 1
 		}
 		body := string(b.Body(&rec))
-		got[stream] = append(got[stream], body)
+		got[stream] = append(got[stream], arrival{body: body, spooled: seg.Verdict == pipeline.InSpool})
 		id := fmt.Sprintf("%s %s %d", key, seg.Generation, seg.Start+int64(rec.Pos))
 		if was, ok := l.ids[id]; ok && was != body {
 			l.rig.t.Fatalf("record id %s stands for %.40q and %.40q", id, was, body)
@@ -188,24 +221,11 @@ func (l *rigLane) take(b *pipeline.Block, seg *pipeline.Segment) {
 
 // save keeps the cursors that have moved.
 func (l *rigLane) save() {
+	var moved []pipeline.Cursor
 	for _, s := range l.shards {
-		for _, c := range s.reader.Cursors(nil) {
-			if c.Gone {
-				delete(l.saved, c.Key)
-			} else {
-				l.saved[c.Key] = c
-				if *traceFlag {
-					fmt.Printf("lane %d saves %+v\n", l.name, c)
-				}
-			}
-		}
+		moved = s.reader.Cursors(moved)
 	}
-	for key, got := range l.got {
-		if *traceFlag && l.kept[key] != [2]int{len(got[0]), len(got[1])} {
-			fmt.Println("lane", l.name, key, "has kept", len(got[0]), len(got[1]))
-		}
-		l.kept[key] = [2]int{len(got[0]), len(got[1])}
-	}
+	l.keep(moved)
 }
 
 // step does some of what goroutines do at any time.
@@ -223,12 +243,14 @@ func (r *rig) step() {
 		l.deal(1 + r.rnd.IntN(3))
 	default:
 		r.now = r.now.Add(time.Duration(r.rnd.IntN(200)) * time.Millisecond)
+		r.set.tick()
 	}
 	r.balanced()
 }
 
 // round lets every shard of every lane work once.
 func (r *rig) round() {
+	r.set.tick()
 	for _, l := range r.lanes {
 		for _, s := range l.shards {
 			l.fill(s)
@@ -273,10 +295,7 @@ func (r *rig) stop(kill bool) {
 			}
 			l.save()
 		}
-		for key, got := range l.got {
-			kept := l.kept[key]
-			got[0], got[1] = got[0][:kept[0]], got[1][:kept[1]]
-		}
+		l.forget()
 		l.fresh = false
 		if kill {
 			clear(l.ids) // what is sent again may have lost pieces that only leatd held
@@ -309,7 +328,7 @@ func (r *rig) dump() string {
 		for _, src := range l.lane.sources {
 			fmt.Fprintf(&b, "lane %d %s: gone %v busy %v parked %v leaving %v underway %d version %d of %d epoch %d wait %v\n", l.name, src.target.Key, src.log.gone.Load(), src.busy, src.parked != nil, src.leaving, src.underway, src.version, src.log.version.Load(), src.epoch, src.wait.Sub(r.now))
 			for _, g := range src.gens {
-				fmt.Fprintf(&b, "  %s %s fd %d read %d settled %d size %d done %v released %v copied %v listed %v identified %v order %+v\n", g.file.name(), g.id, g.file.fd, g.read, g.settled, g.size, g.done, g.released, g.copied, g.file.listed.Load(), g.identified, g.file.order)
+				fmt.Fprintf(&b, "  %s %s fd %d read %d settled %d size %d done %v released %v twins %d listed %v identified %v order %+v\n", g.file.name(), g.id, g.file.fd, g.read, g.settled, g.size, g.done, g.released, len(g.twins), g.file.listed.Load(), g.identified, g.file.order)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,9 @@ type Set struct {
 	ready bool
 	retry map[*log]bool     // logs with a file that could not be opened
 	said  map[string]string // complaints made, by path
+	held  held
+
+	gunzip gunzip // to look into compressed files
 }
 
 // Options are what all lanes read with.
@@ -42,6 +46,11 @@ type Options struct {
 	// Start is where to begin in files that are there when a sink runs for the first time.
 	Start       Start
 	StartMaxAge time.Duration // files that were last written before that are not read then; 0 is no limit
+
+	// HoldMaxBytes and HoldMaxAge bound what is held open of deleted files: bytes that some lane has not settled, over all
+	// files, and the time since a file was deleted. 0 gives a deleted file up at once.
+	HoldMaxBytes int64
+	HoldMaxAge   time.Duration
 
 	Log *slog.Logger
 }
@@ -96,7 +105,7 @@ func (s *Set) Sync(t *pipeline.Target, found []pipeline.LogFile) {
 	}
 	l.gone.Store(false)
 	l.found = found
-	s.open(l)
+	s.open(l, false)
 }
 
 // knows tells that one of the files was the log's before. Where a folder has gone and come back with nothing of what it
@@ -124,7 +133,7 @@ func (s *Set) Gone(t *pipeline.Target) {
 	if l := s.logs[t.Key]; l != nil {
 		l.found = nil
 		l.gone.Store(true)
-		s.open(l)
+		s.open(l, false)
 	}
 }
 
@@ -135,7 +144,7 @@ func (s *Set) Ready() {
 	s.ready = true
 }
 
-// Run tries again what could not be opened, until ctx ends.
+// Run tries again what could not be opened, and gives up what was held for long, until ctx ends.
 func (s *Set) Run(ctx context.Context) {
 	tick := time.NewTicker(s.times.retry)
 	defer tick.Stop()
@@ -145,28 +154,36 @@ func (s *Set) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		s.mu.Lock()
-		for l := range maps.Clone(s.retry) {
-			s.open(l)
-		}
-		s.mu.Unlock()
+		s.tick()
 	}
 }
 
-// open brings a log's list of open files up to what discovery found.
-func (s *Set) open(l *log) {
+func (s *Set) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range maps.Clone(s.retry) {
+		s.open(l, true)
+	}
+	s.trim()
+}
+
+// open brings a log's list of open files up to what discovery found. When it tries again, that may be old news: names that
+// are gone by now say nothing about their files.
+func (s *Set) open(l *log, again bool) {
 	delete(s.retry, l)
 	old := *l.files.Load()
 	first := l.version.Load() == 0
 	files := make([]*file, 0, len(l.found)+1)
 	seen := make(map[*file]bool)
 	for _, lf := range l.found {
-		if lf.Gzip {
-			continue // compressed generations are not read: what is held open needs none
+		if lf.Gzip && l.target.Raw {
+			continue // nothing in its lines tells whether it was read before it was compressed
 		}
 		f, err := s.find(l, lf, old, first)
 		if err != nil {
-			if errors.Is(err, unix.ENOENT) { // a file that went again is no complaint: rotation does that all day
+			if errors.Is(err, errUnfinished) {
+				s.retry[l] = true
+			} else if errors.Is(err, unix.ENOENT) { // a file that went again is no complaint: rotation does that all day
 				delete(s.said, lf.Path)
 			} else {
 				s.complain(l, lf.Path, err)
@@ -186,6 +203,11 @@ func (s *Set) open(l *log) {
 		if seen[f] {
 			continue
 		}
+		if again && f.listed.Load() {
+			seen[f] = true
+			files = append(files, f)
+			continue
+		}
 		// Deleted, or renamed over: held until it is read. One that is closed is remembered until the next time, since a
 		// folder that is read during a rename may show neither name.
 		if f.order.current = false; !f.closed() || f.listed.Load() && f.key.born != 0 {
@@ -195,7 +217,7 @@ func (s *Set) open(l *log) {
 	}
 	for _, f := range files {
 		if !f.order.known && f.hold() {
-			f.order.first, f.order.known = firstTime(f)
+			f.order.first, f.order.known = firstTime(f, f.readAt)
 			f.release()
 			if !f.order.known && !seen[f] {
 				f.order.first = before(f, files)
@@ -210,10 +232,13 @@ func (s *Set) open(l *log) {
 	l.partial.Store(s.retry[l])
 	for f := range seen {
 		f.listed.Store(true)
+		f.deleted = time.Time{}
 	}
 	for _, f := range unlisted { // its reader sees first what follows it
 		f.listed.Store(false)
+		s.hold(l, f)
 	}
+	s.trim()
 	s.tell(l)
 }
 
@@ -261,6 +286,14 @@ func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, first bool) (*fil
 	f.users.Store(int32(len(s.lanes)))
 	f.listed.Store(true)
 	f.path.Store(&lf.Path)
+	f.settled = make([]atomic.Int64, len(s.lanes))
+	if lf.Gzip {
+		plain := strings.TrimSuffix(lf.Name, ".gz")
+		if err := s.unpack(f, slices.ContainsFunc(l.found, func(other pipeline.LogFile) bool { return other.Name == plain })); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+	}
 	delete(s.said, lf.Path)
 	return f, nil
 }
@@ -282,6 +315,20 @@ func (s *Set) complain(l *log, path string, err error) {
 		hint = "only regular files are read"
 	}
 	s.opts.Log.Warn("log file cannot be read, the others go on", "file", path, "error", err, "hint", hint)
+}
+
+// Unreadable is how many files there are that could not be opened the last time they were tried.
+func (s *Set) Unreadable() (files int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.retry {
+		for _, lf := range l.found {
+			if s.said[lf.Path] != "" {
+				files++
+			}
+		}
+	}
+	return files
 }
 
 // forget drops a log whose folder is gone once a lane has done with it, as of that version of its list. Each lane calls

@@ -45,10 +45,12 @@ func (g *generation) settle(s *pipeline.Segment) {
 		src.totals.Settle(s)
 	} else {
 		src.spooled = s.Spooled // the lines stay pending, and are the spool's from now on
+		src.inSpool += int64(s.N)
 	}
 	g.pending.Add(-int64(s.N), -s.Bytes-s.CutBytes)
 
 	g.settled, g.settledSkip = s.End, s.Skip
+	g.note()
 	src.settledParts, src.settledTime = s.Parts, s.Time
 	src.oldest = s.Time // what follows is at least as young
 	src.attempts = 0
@@ -63,7 +65,7 @@ func (src *source) rewind(retryAfter time.Duration) {
 	src.epoch++
 	for _, g := range src.gens {
 		if !g.released {
-			g.read, g.skip, g.done = g.settled, g.settledSkip, g.copied
+			g.read, g.skip, g.done = g.settled, g.settledSkip, false
 			g.owed = g.pending
 		}
 	}
@@ -83,7 +85,7 @@ func (src *source) publish(now time.Time) {
 	f := src.target.Account.Own()
 	f.Unread = 0
 	for _, g := range src.gens {
-		if !g.released && !g.copied {
+		if !g.released {
 			f.Unread += max(0, g.size-g.read)
 		}
 	}
@@ -93,7 +95,7 @@ func (src *source) publish(now time.Time) {
 		src.waiting = now.UnixNano()
 	}
 	f.Oldest = src.waiting
-	if f.Pending.Lines > 0 {
+	if f.Pending.Lines > src.inSpool {
 		f.Oldest = src.oldest
 	}
 	src.target.Account.Publish()

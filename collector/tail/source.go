@@ -16,11 +16,12 @@ type source struct {
 
 	owner *Reader // guarded by Lane.mu
 	seq   int     // fixed when made
-	woken bool    // in the owner's inbox; guarded by Reader.inboxMu
+	woken bool    // in a reader's inbox; guarded by Lane.mu
 
-	version  uint64        // of the log's list as last seen
-	gens     []*generation // oldest first
-	saved    *pipeline.Cursor
+	version  uint64           // of the log's list as last seen
+	gens     []*generation    // oldest first
+	former   []former         // generations without a file here
+	saved    *pipeline.Cursor // where an earlier life left it
 	epoch    uint32
 	underway int  // segments in blocks
 	busy     bool // in the owner's list of files to poll
@@ -38,11 +39,15 @@ type source struct {
 	attempts int       // how often in a row
 	retryAt  time.Time // a read failed: not before then
 	looked   time.Time // at the sizes of the files
+	stuck    time.Time // since when its file is longer than what was read, and read no further
+	stuckAt  int64     // how far that was
+	reopened int       // how often that file was opened anew
 	oldest   int64     // time of the oldest record that is pending, or of one before it
 	waiting  int64     // since when there are unread bytes; 0 if there are none
 	totals   pipeline.Totals
 	spooled  uint64 // the last record of the spool that holds something of it
-	moved    bool // since the cursors were last asked for
+	inSpool  int64  // lines that went there and are pending in the spool's care
+	moved    bool   // since the cursors were last asked for
 }
 
 func newSource(l *Lane, g *log) *source {
@@ -51,8 +56,10 @@ func newSource(l *Lane, g *log) *source {
 
 // resume takes up where an earlier life left the source.
 func (src *source) resume(c pipeline.Cursor) {
-	c.Generations = slices.Clone(c.Generations) // they are taken out one by one
 	src.saved = &c
+	for _, p := range c.Generations {
+		src.former = append(src.former, former{Position: p})
+	}
 	src.totals, src.spooled = c.Totals, c.Spooled
 	src.lastTime, src.settledTime = c.Time, c.Time
 	src.settledParts, src.restoreParts = c.Parts, len(c.Parts) > 0
@@ -65,22 +72,36 @@ func (src *source) sync(now time.Time) {
 		return
 	}
 	src.version = v
-	files := *src.log.files.Load()
+	files := *src.log.files.Load() // it has every file that this lane holds
+	src.gens = slices.DeleteFunc(src.gens, func(g *generation) bool {
+		if g.keepTo(files) {
+			return false
+		}
+		src.remember(g)
+		return true
+	})
 	gens := make([]*generation, 0, len(files))
 	for _, f := range files {
-		g := src.of(f)
-		if g == nil {
-			g = newGeneration(src, f, now)
+		switch g := src.of(f); {
+		case g == nil:
+			gens = append(gens, newGeneration(src, f, now))
+		case g.file == f:
+			gens = append(gens, g)
 		}
-		gens = append(gens, g)
 	}
-	src.gens = gens // the list has every file that this lane holds
+	src.gens = gens
+	for _, g := range slices.Clone(gens) {
+		if g.file.gzip { // it can tell at once what it is
+			g.identify(true)
+		}
+	}
+	src.giveUp(now)
 	src.release(now)
 }
 
 func (src *source) of(f *file) *generation {
 	for _, g := range src.gens {
-		if g.file == f {
+		if g.has(f) {
 			return g
 		}
 	}
@@ -97,46 +118,41 @@ func (src *source) current() (g *generation, followed bool) {
 	return nil, false
 }
 
-// savedPosition takes what an earlier life knew of a generation.
-func (src *source) savedPosition(id pipeline.GenerationID) (p pipeline.Position, known bool) {
-	if src.saved == nil {
-		return p, false
-	}
-	for i, p := range src.saved.Generations {
-		if p.ID == id {
-			src.saved.Generations = slices.Delete(src.saved.Generations, i, i+1)
-			return p, true
-		}
-	}
-	return p, false
-}
-
 // countGaps counts what an earlier life had begun and is nowhere to be found. It is called when all the files that there
 // are have been identified, and finds something at most once.
 func (src *source) countGaps() {
-	if src.saved == nil {
-		return
-	}
-	for _, p := range src.saved.Generations {
-		if !p.Done {
-			src.target.Account.Own().Gaps++
-			src.totals.Gaps++
-			src.moved = true
+	for i := range src.former {
+		p := &src.former[i]
+		if !p.Done && !p.sought {
+			src.gap()
 		}
+		p.sought = true // and yet remembered: should it turn up after all, it is not read twice
 	}
-	src.saved.Generations = nil
+}
+
+func (src *source) gap() {
+	src.target.Account.Own().Gaps++
+	src.totals.Gaps++
+	src.moved = true
 }
 
 // release lets go of files that are settled and that nobody can write to any more. Their generations stay in the list for
 // as long as the log lists the file, so that none is taken for a new one.
 func (src *source) release(now time.Time) {
 	for _, g := range src.gens {
-		if g.released || !g.settledWhole() || src.needs(g) {
+		if g.released || !g.settledWhole() {
 			continue
 		}
-		grows := !g.copied && g.mayGrow(now)
-		switch size := g.file.length(); { // asked after mayGrow: what was written before the writer closed is there
-		case !g.copied && (size > g.size || size > g.read && !grows): // it has grown after all, or half a line is left
+		if g.torn { // counted when all before the damage is settled, so that it is counted once
+			g.torn = false
+			src.gap()
+		}
+		if src.needs(g) {
+			continue
+		}
+		grows := g.mayGrow(now)
+		switch size := g.length(); { // asked after mayGrow: what was written before the writer closed is there
+		case size > g.size || size > g.read && !grows: // it has grown after all, or half a line is left
 			g.grow(size, now)
 			g.done = false
 		case !grows:
@@ -156,12 +172,10 @@ func (src *source) empty() bool {
 }
 
 func (src *source) letGo(g *generation) {
-	if src.parked == g.file {
-		src.unpark()
-	}
+	src.unparkFrom(g.file)
 	g.released = true
 	g.bury()
-	g.file.release()
+	src.lane.doneWith(g.file)
 }
 
 // needs tells that an open line has a part in the generation.
@@ -181,6 +195,13 @@ func (src *source) needs(g *generation) bool {
 	return false
 }
 
+// unparkFrom ends the wait for a file that is about to be let go of.
+func (src *source) unparkFrom(f *file) {
+	if src.parked == f {
+		src.unpark()
+	}
+}
+
 func (src *source) unpark() {
 	if src.parked != nil {
 		src.lane.set.parker.unpark(src.parked, src)
@@ -191,15 +212,15 @@ func (src *source) unpark() {
 // cursor is where the source stands.
 func (src *source) cursor() pipeline.Cursor {
 	c := pipeline.Cursor{Key: src.target.Key, Time: src.settledTime, Totals: src.totals, Spooled: src.spooled, Parts: src.settledParts}
-	for _, g := range src.gens {
-		if g.identified && !g.copied && (!g.released || g.file.listed.Load()) {
-			c.Generations = append(c.Generations, pipeline.Position{
-				ID: g.id, Name: g.file.name(), Offset: g.settled, Done: g.settledWhole() && g.size <= g.read, Skip: g.settledSkip,
-			})
+	for i := range src.former {
+		if p := &src.former[i]; p.Done || !p.sought {
+			c.Generations = append(c.Generations, p.Position)
 		}
 	}
-	if src.saved != nil { // what an earlier life had and this one has not come to
-		c.Generations = append(c.Generations, src.saved.Generations...)
+	for _, g := range src.gens {
+		if g.identified {
+			c.Generations = append(c.Generations, g.position())
+		}
 	}
 	return c
 }

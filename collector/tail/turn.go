@@ -21,7 +21,7 @@ const (
 // After turnMore the next turn finds something else than this one did: a generation was identified, finished or begun
 // anew, bytes were taken, or the file has grown. So a round of turns ends.
 func (r *Reader) turn(b *pipeline.Block, src *source) turned {
-	if src.leaving || src.wait.After(r.now) || src.retryAt.After(r.now) {
+	if src.leaving || src.wait.After(r.now) || src.retryAt.After(r.now) || src.target.Held() {
 		return turnDry
 	}
 	src.sync(r.now)
@@ -44,11 +44,15 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	if room < minRoom || len(b.Records) == cap(b.Records) {
 		return turnFull
 	}
+	if !r.seat(g) {
+		return turnDry
+	}
 	lo := b.Data
-	n, err := g.file.readAt(b.Buf[lo:lo+room], g.read)
+	n, err := r.readAt(g, b.Buf[lo:lo+room], g.read)
 	if err != nil {
 		return r.failed(src, err)
 	}
+	g.reached = g.read + int64(n)
 	if !g.identified && bytes.IndexByte(b.Buf[lo:lo+n], '\n') >= 0 { // its first line has just ended
 		if g.identify(false) {
 			return turnMore
@@ -86,12 +90,17 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 		return turnFull // a line longer than what is left: it gets a block of its own
 	case n == room:
 		return r.longLine(b, g, n)
-	case used > 0 && (followed || !g.file.listed.Load()):
+	case used > 0 && (followed || g.file.gzip || !g.file.listed.Load()):
 		return turnMore // perhaps the last of it: then the next one's turn is now
 	case used > 0:
 		return turnDry // the read was short: the end of the file
 	}
 	return r.atEnd(b, src, g, followed, n)
+}
+
+// waits tells that a source must not be read now: something keeps it from it that is nobody's fault here.
+func (r *Reader) waits(src *source) bool {
+	return src.leaving || src.wait.After(r.now) || src.retryAt.After(r.now) || src.target.Held()
 }
 
 // failed puts a source aside for a while after a read error, and says so once.

@@ -49,6 +49,7 @@ type container struct {
 	late     bool            // that was in the present rotation
 	again    int             // how often it came back under its key
 	names    int
+	packing  string // a rotated file that stands beside its compressed form
 }
 
 type piece struct{ text, file string }
@@ -79,7 +80,7 @@ func (w *world) must(err error) {
 // create begins a container's folder.
 func (w *world) create(c *container) {
 	w.must(os.MkdirAll(c.dir, 0o755))
-	c.alive, c.restart, c.files, c.seen = true, 0, nil, map[string]bool{}
+	c.alive, c.restart, c.files, c.packing, c.seen = true, 0, nil, "", map[string]bool{}
 	w.openNew(c)
 }
 
@@ -227,8 +228,19 @@ func (w *world) sync(c *container) {
 	}
 }
 
-// held tells that leatd has a file open, so that it can go.
-func (w *world) held(c *container, path string) bool { return w.set != nil && c.seen[path] }
+// held tells that leatd has a file open, so that it can go. A compressed one may not have been opened at once.
+func (w *world) held(c *container, path string) bool {
+	if w.set == nil || !c.seen[path] {
+		return false
+	}
+	return !strings.HasSuffix(path, ".gz") || w.set.opened(c.key, path)
+}
+
+func (s *Set) opened(key, path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(*s.logs[key].files.Load(), func(f *file) bool { return *f.path.Load() == path })
+}
 
 // rename is the first step of a rotation.
 func (w *world) rename(c *container) {
@@ -276,17 +288,18 @@ func (w *world) reopen(c *container) {
 	old.Close()
 }
 
-// remove deletes the oldest rotated file, or what stands for that: compression, or the end of an older restart.
-func (w *world) remove(c *container, gzip bool) {
+// remove deletes the oldest rotated file.
+func (w *world) remove(c *container) {
 	w.trace("remove", c)
 	if !c.alive || len(c.files) == 0 || !w.held(c, c.files[0]) || c.renamed && len(c.files) == 1 {
 		return
 	}
+	if c.packing == c.files[0] {
+		w.packed(c)
+		return
+	}
 	path := c.files[0]
 	c.files = c.files[1:]
-	if gzip {
-		w.must(os.WriteFile(path+".gz", []byte("compressed"), 0o640))
-	}
 	w.must(os.Remove(path))
 	w.moved(c, path, "")
 	c.deleted = true
