@@ -81,8 +81,27 @@ func (b *book) copyTo(p *lanePage) {
 	for i := range b.rows {
 		add(&p.lines[b.owners[b.rows[i].Target].series.line].figures, &b.rows[i].Figures)
 	}
+	p.unbalanced = 0
+	for i := range p.lines {
+		p.unbalanced += oneIf(!balanced(&p.lines[i].figures))
+	}
 	p.sums = b.lane.Sums()
 	p.take(b.stats)
+	p.spool = nil
+	if f, spooling, configured := b.lane.SpoolFigures(); configured {
+		p.spoolOf, p.spooling = f, oneIf(spooling)
+		p.spool = &p.spoolOf
+	}
+}
+
+// balanced tells that figures add up, in lines and in bytes.
+func balanced(f *pipeline.Figures) bool {
+	sum := f.Delivered
+	sum.Add(f.Pending.Lines, f.Pending.Bytes)
+	for _, d := range f.Dropped {
+		sum.Add(d.Lines, d.Bytes)
+	}
+	return sum == f.Read
 }
 
 // admit notes whose row that is, and tells whether its owner is seen for the first time in this round.
@@ -145,8 +164,9 @@ func (b *book) sort() {
 	}
 }
 
-// settle leaves of figures what stays when their owner is gone. A row leaves minutes after its last verdict, so nothing
-// is pending in it, unless nobody scraped in that time: then the sums must still agree.
+// settle leaves of figures what stays when their owner is gone. A row leaves minutes after its last verdict, so what is
+// pending in it and in those that leave with it comes to nothing, unless nobody scraped in that time: then the sums must
+// still agree.
 func settle(f *pipeline.Figures) {
 	f.Read = f.Delivered
 	for _, d := range f.Dropped {
@@ -170,6 +190,7 @@ func add(sum, f *pipeline.Figures) {
 	sum.Gaps += f.Gaps
 	sum.Unparsed += f.Unparsed
 	sum.Truncated += f.Truncated
+	sum.Doubtful += f.Doubtful
 	if f.Oldest != 0 && (sum.Oldest == 0 || f.Oldest < sum.Oldest) {
 		sum.Oldest = f.Oldest
 	}

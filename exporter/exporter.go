@@ -11,6 +11,9 @@
 // of a pod that is long gone leaves the ledger, what it had settled stays in every series that others still share (the
 // same pod name again, a namespace, a whole sink).
 //
+// Each scrape checks it, and so does each audit, which is the same ledger by container and over the lanes' lifetimes, as
+// JSON, with a verdict.
+//
 // The probes answer without credentials and never speak of a sink: a store that is down must not restart leatd, nor take
 // it out of service. Everything else is behind what --web.config.file asks for.
 //

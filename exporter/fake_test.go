@@ -18,6 +18,10 @@ type fakeLane struct {
 	rows  []*fakeRow
 	sums  pipeline.Sums
 	stats fakeStats
+
+	lifetimes map[string]pipeline.Totals
+	ended     pipeline.Totals
+	spool     *pipeline.SpoolFigures
 }
 
 type fakeRow struct {
@@ -28,6 +32,17 @@ type fakeRow struct {
 func (l *fakeLane) Name() string           { return l.name }
 func (l *fakeLane) Sums() pipeline.Sums    { return l.sums }
 func (l *fakeLane) Stats() *pipeline.Stats { return new(pipeline.Stats) }
+
+func (l *fakeLane) Lifetime() (map[string]pipeline.Totals, pipeline.Totals) {
+	return l.lifetimes, l.ended
+}
+
+func (l *fakeLane) SpoolFigures() (f pipeline.SpoolFigures, spooling, configured bool) {
+	if l.spool == nil {
+		return f, false, false
+	}
+	return *l.spool, true, true
+}
 
 func (l *fakeLane) Rows(dst []pipeline.Row) []pipeline.Row {
 	l.mu.Lock()
@@ -47,10 +62,10 @@ func (l *fakeLane) add(t *pipeline.Target, f pipeline.Figures) *fakeRow {
 	return r
 }
 
-func (l *fakeLane) remove(r *fakeRow) {
+func (l *fakeLane) remove(rows ...*fakeRow) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.rows = slices.DeleteFunc(l.rows, func(x *fakeRow) bool { return x == r })
+	l.rows = slices.DeleteFunc(l.rows, func(x *fakeRow) bool { return slices.Contains(rows, x) })
 }
 
 // fakeStats stand for pipeline.Stats, which only a lane at work can fill.
@@ -59,6 +74,8 @@ type fakeStats struct {
 	sentBytes, retries int64
 	up                 bool
 	shards             int
+	leftOut            [pipeline.NumReasons]int64
+	unkept             int64
 }
 
 func (s *fakeStats) Requests() map[string]int64 { return s.requests }
@@ -66,6 +83,9 @@ func (s *fakeStats) SentBytes() int64           { return s.sentBytes }
 func (s *fakeStats) Retries() int64             { return s.retries }
 func (s *fakeStats) Up() bool                   { return s.up }
 func (s *fakeStats) Shards() int                { return s.shards }
+
+func (s *fakeStats) LeftOut() [pipeline.NumReasons]int64 { return s.leftOut }
+func (s *fakeStats) Unkept() int64                       { return s.unkept }
 
 func pod(namespace, name, container string) *pipeline.Target {
 	return &pipeline.Target{Key: namespace + "_" + name + "/" + container,
@@ -88,12 +108,13 @@ func ledgerOf(by LogsBy, lanes ...*fakeLane) *Ledger {
 // workload is two sinks with everything that a ledger can show.
 func workload(now time.Time) []*fakeLane {
 	central := &fakeLane{name: "central", stats: fakeStats{
-		requests: map[string]int64{"204": 41, "400": 1, "error": 3}, sentBytes: 123456, retries: 3, up: true, shards: 2}}
+		requests: map[string]int64{"204": 41, "400": 1, "error": 3}, sentBytes: 123456, retries: 3, up: true, shards: 2,
+		leftOut: [pipeline.NumReasons]int64{pipeline.Rejected: 4}, unkept: 6}}
 	full := pipeline.Figures{
 		Read:      pipeline.Count{Lines: 1_500_000, Bytes: 200_000_000},
 		Delivered: pipeline.Count{Lines: 1_499_890, Bytes: 199_990_000},
 		Pending:   pipeline.Count{Lines: 100, Bytes: 9_000},
-		Unread:    4096, Gaps: 1, Unparsed: 3, Truncated: 2,
+		Unread:    4096, Gaps: 1, Unparsed: 3, Truncated: 2, Doubtful: 12,
 		Oldest: now.Add(-2500 * time.Millisecond).UnixNano(),
 	}
 	full.Dropped[pipeline.BadRequest] = pipeline.Count{Lines: 10, Bytes: 500}
@@ -104,8 +125,12 @@ func workload(now time.Time) []*fakeLane {
 	central.add(pod("infra", "dns-\xff1", "dns"), pipeline.Figures{Oldest: -1 << 62})
 	central.add(&pipeline.Target{Key: "/var/log/auth.log", Path: "/var/log/auth.log"},
 		pipeline.Figures{Read: pipeline.Count{Lines: 1, Bytes: 2}, Delivered: pipeline.Count{Lines: 1, Bytes: 2}})
-	central.sums.Dropped[pipeline.BadRequest] = pipeline.Count{Lines: 10, Bytes: 500}
-	central.sums.Lost[pipeline.LostDeleted] = 77
+	central.sums = pipeline.Sums{
+		Read: pipeline.Count{Lines: 1_500_006, Bytes: 200_000_052}, Delivered: pipeline.Count{Lines: 1_499_891, Bytes: 199_990_002},
+		Pending: pipeline.Count{Lines: 105, Bytes: 9_050}, Dropped: full.Dropped, Lost: full.Lost, Gaps: 1, Doubtful: 12,
+	}
+	central.spool = &pipeline.SpoolFigures{
+		Bytes: 5 << 20, MaxBytes: 1 << 30, Left: 1 << 20, Records: 7, Damaged: 1, Oldest: now.Add(-90 * time.Second).UnixNano()}
 	// A second life of the same pod name.
 	central.add(pod("shop", "web-0", "app"), pipeline.Figures{
 		Read: pipeline.Count{Lines: 5, Bytes: 50}, Pending: pipeline.Count{Lines: 5, Bytes: 50},

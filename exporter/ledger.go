@@ -12,12 +12,15 @@ import (
 
 // A Lane is what the ledger needs of a lane.
 //
-// A target's row may leave Rows only when its figures are final. Its target is not seen there again.
+// Rows may leave Rows only when their figures are final, and those with something pending only together, when it comes to
+// nothing over all of them. Their targets are not seen there again.
 type Lane interface {
 	Name() string
 	Rows(dst []pipeline.Row) []pipeline.Row
 	Sums() pipeline.Sums
 	Stats() *pipeline.Stats
+	Lifetime() (targets map[string]pipeline.Totals, ended pipeline.Totals)
+	SpoolFigures() (f pipeline.SpoolFigures, spooling, configured bool)
 }
 
 // LogsBy says how finely the ledger's series are cut.
@@ -78,6 +81,13 @@ type lanePage struct {
 	sentBytes int64
 	up        int64
 	shards    int64
+	leftOut   [pipeline.NumReasons]int64
+	unkept    int64
+
+	unbalanced int64 // of lines, those that do not add up
+	spool      *pipeline.SpoolFigures
+	spooling   int64
+	spoolOf    pipeline.SpoolFigures // what spool points to, unless it is nil
 }
 
 // A line is what one series is made of: whose figures, and the figures.
@@ -115,6 +125,8 @@ type stats interface {
 	Retries() int64
 	Up() bool
 	Shards() int
+	LeftOut() [pipeline.NumReasons]int64
+	Unkept() int64
 }
 
 func (p *lanePage) take(s stats) {
@@ -123,8 +135,13 @@ func (p *lanePage) take(s stats) {
 		p.requests = append(p.requests, answered{valid(code), n})
 	}
 	slices.SortFunc(p.requests, func(a, b answered) int { return cmp.Compare(a.code, b.code) })
-	p.retries, p.sentBytes, p.shards, p.up = s.Retries(), s.SentBytes(), int64(s.Shards()), 0
-	if s.Up() {
-		p.up = 1
+	p.retries, p.sentBytes, p.shards, p.up = s.Retries(), s.SentBytes(), int64(s.Shards()), oneIf(s.Up())
+	p.leftOut, p.unkept = s.LeftOut(), s.Unkept()
+}
+
+func oneIf(b bool) int64 {
+	if b {
+		return 1
 	}
+	return 0
 }

@@ -20,7 +20,8 @@ type Options struct {
 	WebConfigFile string   // TLS, client certificates, passwords: what the exporter toolkit knows
 	Pprof         bool     // serve /debug/pprof/
 
-	Version  string // for the landing page
+	Version  string // for the landing page and the audit
+	Node     string // for the audit
 	Registry *Registry
 	Health   *Health
 	Ready    *Ready
@@ -89,12 +90,14 @@ func pages(o Options) (http.Handler, error) {
 		Profiling:   "false",
 		Links: []web.LandingLinks{
 			{Address: "/metrics", Text: "Metrics", Description: "what was read, delivered, pending, dropped and lost"},
+			{Address: "/audit", Text: "Audit", Description: "what became of every line, as JSON; leatd audit prints it"},
 			{Address: "/-/healthy", Text: "Healthy", Description: "whether every goroutine goes round"},
 			{Address: "/-/ready", Text: "Ready", Description: "whether leatd has begun its work"},
 		},
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", newMetrics(o.Registry, o.Log))
+	mux.Handle("GET /audit", &auditPage{o.Registry.ledger, o.Version, o.Node, time.Now().UTC()})
 	if o.Pprof {
 		config.Links = append(config.Links,
 			web.LandingLinks{Address: "/debug/pprof/", Text: "Profiles", Description: "of the Go runtime"})

@@ -53,7 +53,7 @@ func (p *page) walk(f *family, sample func(lane *lanePage, l *labels, value stri
 	for i := range p.lanes {
 		lane := &p.lanes[i]
 		if f.lane != nil {
-			f.lane(lane, func(value string, v float64) { sample(lane, nil, value, v) })
+			f.lane(lane, p.now, func(value string, v float64) { sample(lane, nil, value, v) })
 			continue
 		}
 		var l *labels
