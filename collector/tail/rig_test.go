@@ -45,8 +45,6 @@ type rigLane struct {
 	number       uint64                                  // of its last record
 	inSpool      map[*pipeline.LaneTarget]pipeline.Count // in this life
 	spooledLines map[string]int64                        // ever
-	uncounted    map[string]int64                        // lines that no saved totals have, for a kill came between
-	shuffled     map[string]bool                         // lines were sent again behind later ones
 }
 
 type rigShard struct {
