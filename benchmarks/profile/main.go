@@ -73,8 +73,11 @@ func run(mib, files int, sink, compression, out, binary string) error {
 	defer stop(receiver)
 	config := filepath.Join(dir, "leat.yaml")
 	extra := ""
+	if sink == "loki" {
+		extra = ", stream_rate: 0" // a few streams at full speed
+	}
 	if compression != "" {
-		extra = ", compression: " + compression
+		extra += ", compression: " + compression
 	}
 	text := fmt.Sprintf("state: %s/state\nlogs: {pods: %s/pods, start_max_age: 1y}\nsinks: {store: {type: %s, url: %q%s}}\n", dir, dir, sink, url, extra)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/leatd/leat/collector/tail"
 	"github.com/leatd/leat/exporter"
 	"github.com/leatd/leat/pipeline"
+	"github.com/leatd/leat/pipeline/spool"
 	"github.com/leatd/leat/sinks"
 )
 
@@ -36,6 +37,8 @@ type agent struct {
 
 	unlock func()
 	stores []store
+	spools []*spool.Spool
+	dead   []*sinks.DeadLetters
 	set    *tail.Set
 	lanes  []lane
 	health exporter.Health
@@ -76,7 +79,10 @@ func newAgent(flags *config.Flags, cfg *config.Config, log *slog.Logger, stdout 
 		return a, err
 	}
 	a.ready.Set(stateLocked)
-	debug.SetMemoryLimit(int64(cfg.MemoryLimit))
+	memory, why := memoryLimit(cfg, "/")
+	log.Info("memory", "limit", humanBytes(memory), "because_of", why)
+	debug.SetMemoryLimit(memory)
+	cfg.MemoryLimit = config.Size(memory)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50) // blocks live for ever and hold no pointers: collecting twice as often costs next to nothing
 	}
@@ -89,7 +95,10 @@ func newAgent(flags *config.Flags, cfg *config.Config, log *slog.Logger, stdout 
 	if cfg.Logs.Start == config.StartEnd {
 		start = tail.End
 	}
-	a.set = tail.NewSet(tail.Options{MaxLine: int(cfg.Logs.MaxLine), Start: start, StartMaxAge: cfg.Logs.StartMaxAge, Log: log})
+	a.set = tail.NewSet(tail.Options{
+		MaxLine: int(cfg.Logs.MaxLine), Start: start, StartMaxAge: cfg.Logs.StartMaxAge,
+		HoldMaxBytes: int64(cfg.Logs.HoldMaxBytes), HoldMaxAge: cfg.Logs.HoldMaxAge, Log: log,
+	})
 	ledgers := make([]exporter.Lane, 0, len(cfg.Sinks))
 	for _, s := range cfg.Sinks {
 		l, err := a.newLane(s, stdout)
@@ -103,10 +112,11 @@ func newAgent(flags *config.Flags, cfg *config.Config, log *slog.Logger, stdout 
 	if err != nil {
 		return a, err
 	}
+	registry := exporter.NewRegistry(version, revision(), exporter.NewLedger(by, ledgers...))
+	registry.MustRegister(newFileMetrics(a.set, a.lanes, a.stores))
 	a.server, err = exporter.Listen(exporter.Options{
-		Addresses: flags.ListenAddresses, WebConfigFile: flags.WebConfigFile, Pprof: flags.Pprof, Version: version,
-		Registry: exporter.NewRegistry(version, revision(), exporter.NewLedger(by, ledgers...)),
-		Health:   &a.health, Ready: a.ready, Log: log,
+		Addresses: flags.ListenAddresses, WebConfigFile: flags.WebConfigFile, Pprof: flags.Pprof, Version: version, Node: cfg.Node,
+		Registry: registry, Health: &a.health, Ready: a.ready, Log: log,
 	})
 	return a, err
 }
@@ -125,10 +135,23 @@ func (a *agent) newLane(s config.Sink, stdout io.Writer) (lane, error) {
 	if err != nil {
 		return lane{}, err
 	}
+	buffer, err := a.openSpool(s, cursors)
+	if err != nil {
+		return lane{}, fmt.Errorf("sinks.%s: %w", s.Name, err)
+	}
 	o := pipeline.Options{
 		Name: s.Name, Sink: sink, Store: cursors, Log: a.log, Beat: a.health.Beat,
 		MaxWait: s.MaxWait, MaxBatch: int(s.MaxBatch), MaxRate: int64(s.MaxRate), MaxBody: maxBody(s.Type),
-		MaxLine: int(a.cfg.Logs.MaxLine), MaxShards: max(1, s.MaxShards),
+		MaxLine: int(a.cfg.Logs.MaxLine), MaxShards: max(1, s.MaxShards), OneStream: s.Certain,
+	}
+	if buffer != nil {
+		a.spools = append(a.spools, buffer)
+		o.Spool = buffer
+	}
+	if s.DeadLetter.MaxBytes > 0 {
+		dead := sinks.NewDeadLetters(s.Name, filepath.Join(a.cfg.State, s.Name, "dead-letter"), int64(s.DeadLetter.MaxBytes))
+		a.dead = append(a.dead, dead)
+		o.DeadLetters = dead
 	}
 	o.MaxShards = o.Afford(int(a.cfg.MemoryLimit) / 2 / len(a.cfg.Sinks))
 	l := pipeline.NewLane(o)
@@ -265,6 +288,16 @@ func (a *agent) pending() (lines int64) {
 func (a *agent) close() {
 	if a.server != nil {
 		a.server.Close()
+	}
+	for _, s := range a.spools {
+		if err := s.Close(); err != nil {
+			a.log.Warn("a spool did not close cleanly", "error", err)
+		}
+	}
+	for _, d := range a.dead {
+		if err := d.Close(); err != nil {
+			a.log.Warn("a folder of dead letters did not close cleanly", "error", err)
+		}
 	}
 	for _, s := range a.stores {
 		if err := s.Close(); err != nil {

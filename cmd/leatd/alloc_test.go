@@ -18,12 +18,20 @@ import (
 	"github.com/leatd/leat/sinks"
 )
 
-// A mouth is a sink that encodes as Loki's does and throws the body away. It counts the requests.
+// A mouth is a sink that encodes as Loki's does, with streams that have limits, and throws the body away. It counts the
+// requests.
 type mouth struct {
 	sinks.LokiFormat
+	streams  *pipeline.Streams
 	requests atomic.Int64
 	calls    chan int64 // the number of each request of interest, and the leave to go on
 	marks    [2]int64
+}
+
+func (m *mouth) Describe(t *pipeline.Target) pipeline.Description {
+	d := m.LokiFormat.Describe(t)
+	d.Streams = [2]*pipeline.Stream{m.streams.Of(t.Key), m.streams.Of(t.Key + " stderr")}
+	return d
 }
 
 func (m *mouth) Send(context.Context, []byte) pipeline.Answer {
@@ -93,7 +101,7 @@ func TestNoAllocationOnTheWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	const first, last = 30, 180 // of about 200 requests
-	m := &mouth{calls: make(chan int64), marks: [2]int64{first, last}}
+	m := &mouth{streams: pipeline.NewStreams(1 << 40), calls: make(chan int64), marks: [2]int64{first, last}}
 	lane := pipeline.NewLane(pipeline.Options{Name: "mouth", Sink: m, Store: store, Log: log, MaxShards: 1})
 	set := tail.NewSet(tail.Options{MaxLine: maxLine, Log: log})
 	intake := set.Lane(lane, store)

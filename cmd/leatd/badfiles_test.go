@@ -114,12 +114,14 @@ func TestNoPermission(t *testing.T) {
 	store.expect("ns/pod/app", "one")
 	d.says("permission denied", "secret/0.log")
 	d.says("permission denied", "ns_shut_uid")
+	d.metric(1, "leat_log_unreadable_files")
 	h.write("ns_pod_uid/app/0.log", cri(1, "stdout", "two"))
 	store.expect("ns/pod/app", "one", "two")
 	if err := os.Chmod(secret, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	store.expect("ns/pod/secret", "secret")
+	d.metric(0, "leat_log_unreadable_files")
 	if n := strings.Count(d.log.String(), "secret/0.log"); n > 2 {
 		t.Errorf("leatd complained %d times of one file", n)
 	}

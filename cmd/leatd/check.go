@@ -17,15 +17,24 @@ import (
 	"github.com/leatd/leat/collector/podlogs"
 )
 
-// check says what leatd would read, how much of it there is, and where it would go. The configuration is good by now; what
-// it names is looked at, but nothing is made, sent or locked.
+// check says what leatd would read, how much of it there is, and where it would go. The configuration reads well by now;
+// what it names is looked at, but nothing is made, sent or locked.
 func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from string, stdout, stderr io.Writer) int {
 	if from == "" {
 		from = "no file; the defaults are used"
 	}
-	fmt.Fprintf(stdout, "configuration  %s: good\nnode           %s\nstate          %s\n", from, cfg.Node, cfg.State)
+	var wrong []error
+	for _, s := range cfg.Sinks {
+		if err := checkSink(s, cfg.OwnLabels()); err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	bad, good := len(wrong) > 0, "good"
+	if bad {
+		good = "a sink can't be made of it, see below"
+	}
+	fmt.Fprintf(stdout, "configuration  %s: %s\nnode           %s\nstate          %s\n", from, good, cfg.Node, cfg.State)
 
-	bad := false
 	var found census
 	if err := look(ctx, flags, cfg, &found, slog.New(&remarks{census: &found})); err != nil {
 		fmt.Fprintln(stderr, err)
@@ -36,10 +45,9 @@ func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from st
 	fmt.Fprintln(stdout, "\nWHERE IT GOES")
 	for _, s := range cfg.Sinks {
 		fmt.Fprintf(stdout, "  %s\n", s)
-		if err := checkSink(s, cfg.OwnLabels()); err != nil {
-			fmt.Fprintln(stderr, err)
-			bad = true
-		}
+	}
+	for _, err := range wrong {
+		fmt.Fprintln(stderr, err)
 	}
 	if bad {
 		return exitBadInput

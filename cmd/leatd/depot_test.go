@@ -32,6 +32,7 @@ type depot struct {
 	count int64
 	keep  bool                                       // set before the first request
 	torn  bool                                       // requests may break off, for leatd is killed; set before the first request
+	seen  func(container string, at int64)           // is told of each line; set before the first request
 	reply func(lines []sinktest.Line) sinktest.Reply // nil accepts all
 }
 
@@ -78,6 +79,9 @@ func (d *depot) line(s *sinktest.Source, at int64, line []byte) {
 		stream = simulate.Stderr
 	}
 	d.verify.Add(key, stream, line)
+	if d.seen != nil {
+		d.seen(key, at)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count++
@@ -116,6 +120,21 @@ func (d *depot) choosy() *depot {
 		return reply(lines)
 	}
 	return d
+}
+
+// swallow stores the lines of a request that gets no yes, and returns how many they are: they have to come again.
+func (d *depot) swallow(r *http.Request) (lines int64) {
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		return 0 // leatd was killed within it
+	}
+	stored, err := sinktest.Decode(d.kind, r.Header.Get("Content-Encoding"), raw)
+	if err != nil {
+		d.t.Errorf("a request that cannot be read: %v", err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(raw))
+	d.Receiver.ServeHTTP(httptest.NewRecorder(), r)
+	return int64(len(stored))
 }
 
 // of is what has come from a container so far.

@@ -56,7 +56,7 @@ func (c *corpus) swallowed(t *testing.T) time.Duration {
 	defer store.Close()
 	h := newHost(t)
 	h.pods = c.pods
-	d := start(t, append([]string{"--config.file", h.config("loki", store.URL)}, loadFlags...)...)
+	d := start(t, append([]string{"--config.file", h.config("loki", store.URL, atFullSpeed)}, loadFlags...)...)
 	tick := time.NewTicker(100 * time.Millisecond) // a scrape costs CPU, too
 	defer tick.Stop()
 	for began := time.Now(); d.metrics().sum("leat_log_delivered_lines_total") < float64(c.total); <-tick.C {

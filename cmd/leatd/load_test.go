@@ -83,12 +83,15 @@ var corpora = []struct {
 	{"2000 files", 2000},
 }
 
+// atFullSpeed is the key with which a sink of type loki sends a few streams as fast as it can.
+const atFullSpeed = "stream_rate: 0"
+
 // outlets are the ways out over HTTP.
 var outlets = []struct {
 	name, kind string
 	more       []string
 }{
-	{"loki", "loki", nil},
+	{"loki", "loki", []string{atFullSpeed}},
 	{"otlp gzip", "otlp", []string{"compression: gzip"}},
 	{"otlp zstd", "otlp", []string{"compression: zstd"}},
 	{"http gzip", "http", []string{"compression: gzip"}},

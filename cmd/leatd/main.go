@@ -5,6 +5,7 @@
 //	sinks.go    from the configuration to sinks
 //	check.go    leatd check
 //	census.go   what check has found
+//	audit*.go   leatd audit: asks, and prints
 //	demo.go     leatd demo
 package main
 
@@ -56,6 +57,8 @@ func leatd(ctx context.Context, args []string, env func(string) (string, bool), 
 	case config.CommandVersion:
 		fmt.Fprintf(stdout, "leatd %s (revision %s, %s, %s/%s)\n", version, revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return exitOK
+	case config.CommandAudit:
+		return audit(ctx, flags, stdout, stderr)
 	case config.CommandDemo:
 		return demo(ctx, flags, stdout, stderr)
 	}

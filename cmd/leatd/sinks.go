@@ -35,7 +35,7 @@ func newSink(s config.Sink, own []string, stdout io.Writer) (store, error) {
 	}
 	switch s.Type {
 	case config.TypeLoki:
-		return sinks.NewLoki(remote, sinks.LokiFormat{Labels: s.Labels, Metadata: s.StructuredMetadata, Own: own, RecordID: s.RecordID})
+		return sinks.NewLoki(remote, sinks.LokiFormat{Labels: s.Labels, Metadata: s.StructuredMetadata, Own: own, RecordID: s.RecordID}, int64(s.StreamRate))
 	case config.TypeOTLP:
 		return sinks.NewOTLP(remote, sinks.OTLPFormat{Compression: s.Compression, RecordID: s.RecordID})
 	case config.TypeHTTP:

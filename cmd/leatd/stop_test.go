@@ -18,9 +18,10 @@ import (
 	"github.com/leatd/leat/sinks/sinktest"
 )
 
-// A load is some containers that log without a pause until stop.
+// A load is some containers that log at an even pace until stop.
 type load struct {
 	t          *testing.T
+	each       float64 // lines a second that a container writes
 	containers []*simulate.Container
 	numbers    []atomic.Int64 // lines written, by container
 	end        chan struct{}
@@ -28,23 +29,29 @@ type load struct {
 }
 
 // load starts n containers that write burst lines every 5 ms each.
-func (h *host) load(n, burst int) *load {
+func (h *host) load(n, burst int) *load { return h.flow(n, 200*n*burst, simulate.Spec{}) }
+
+// flow starts n containers that write so many lines a second together; spec says how their files are rotated.
+func (h *host) flow(n, rate int, spec simulate.Spec) *load {
 	h.t.Helper()
-	l := &load{t: h.t, numbers: make([]atomic.Int64, n), end: make(chan struct{})}
+	l := &load{t: h.t, each: float64(rate) / float64(n), numbers: make([]atomic.Int64, n), end: make(chan struct{})}
 	node := &simulate.Node{Root: h.pods}
 	for i := range n {
-		c, err := node.Start(simulate.Spec{Namespace: "load", Pod: fmt.Sprintf("pod-%d", i), Name: "app"})
+		spec.Namespace, spec.Pod, spec.Name = "load", fmt.Sprintf("pod-%d", i), "app"
+		c, err := node.Start(spec)
 		if err != nil {
 			h.t.Fatal(err)
 		}
 		l.containers = append(l.containers, c)
-		l.writing.Go(func() { l.write(i, c, burst) })
+		l.writing.Go(func() { l.write(i, c) })
 	}
 	h.t.Cleanup(l.stop)
 	return l
 }
 
-func (l *load) write(i int, c *simulate.Container, burst int) {
+// write keeps the pace over all: what a busy machine made it miss, it writes at its next turn.
+func (l *load) write(i int, c *simulate.Container) {
+	began := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	lines := simulate.NewLines(simulate.Shape(i)%simulate.NumShapes, uint64(i)).Number(0)
@@ -55,7 +62,7 @@ func (l *load) write(i int, c *simulate.Container, burst int) {
 			return
 		case <-tick.C:
 		}
-		for range burst {
+		for due := int64(time.Since(began).Seconds() * l.each); l.numbers[i].Load() < due; {
 			now := time.Now()
 			var s simulate.Stream
 			buf, s = lines.Append(buf[:0], now)
@@ -88,12 +95,20 @@ func (l *load) rotate() {
 	}
 }
 
+// expect tells a store what has been written so far, and returns how many lines that are.
+func (l *load) expect(store *depot) (lines int64) {
+	for i := range l.numbers {
+		n := l.numbers[i].Load()
+		store.verify.Expect(fmt.Sprintf("load/pod-%d/app", i), n)
+		lines += n
+	}
+	return lines
+}
+
 // arrive waits until all that was written so far has arrived.
 func (l *load) arrive(store *depot) {
 	l.t.Helper()
-	for i := range l.numbers {
-		store.verify.Expect(fmt.Sprintf("load/pod-%d/app", i), l.numbers[i].Load())
-	}
+	l.expect(store)
 	eventually(l.t, "all lines written so far", func() error {
 		for _, r := range store.verify.Results() {
 			if r.Missing > 0 {

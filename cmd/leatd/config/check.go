@@ -72,7 +72,7 @@ func (d *decoder) labels(path string, labels, base map[string]string) {
 	// Stores that know no dots write an underscore instead.
 	plain := func(name string) string { return strings.ReplaceAll(name, ".", "_") }
 	above, here := make(map[string]string), make(map[string]string)
-	for name := range base {
+	for _, name := range slices.Sorted(maps.Keys(base)) {
 		above[plain(name)] = name
 	}
 	for _, name := range slices.Sorted(maps.Keys(labels)) {

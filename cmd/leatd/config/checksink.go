@@ -115,6 +115,12 @@ func (d *decoder) checkHTTP(s *Sink, path string) {
 	if known := compressions[s.Type]; !slices.Contains(known, s.Compression) {
 		d.reject(path+".compression", "must be %s for a sink of type %s", strings.Join(known, " or "), s.Type)
 	}
+	if n := s.Spool.MaxBytes; n != 0 && n < minSpool {
+		d.reject(path+".spool.max_bytes", "must be 0 for no spool, or at least %s", minSpool)
+	}
+	if n := s.DeadLetter.MaxBytes; n != 0 && n < MiB {
+		d.reject(path+".dead_letter.max_bytes", "must be 0 to keep none, or at least 1MiB")
+	}
 	d.checkHeaders(s, path)
 	headers := s.HTTP.HTTPHeaders
 	s.HTTP.HTTPHeaders = nil // checked above, with their places
@@ -174,6 +180,9 @@ func (d *decoder) checkLoki(s *Sink, c *Config, path string) {
 	}
 	if c.Logs.MaxLine > lokiMaxBatch {
 		d.reject("logs.max_line", "must be at most %s where there is a sink of type loki: it refuses a request of more than 4 MiB", lokiMaxBatch)
+	}
+	if least := (lokiBlock + c.Logs.MaxLine) / 4; s.StreamRate != 0 && s.StreamRate < least {
+		d.reject(path+".stream_rate", "must be 0 for no limit, or at least %s (a second), a quarter of 256KiB and max_line: a block of lines must pass", least)
 	}
 	if !httpguts.ValidHeaderFieldValue(s.Tenant) || strings.TrimSpace(s.Tenant) != s.Tenant {
 		d.reject(path+".tenant", "has a space at an end or a control character: it goes as a header")

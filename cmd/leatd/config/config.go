@@ -19,8 +19,10 @@ type Config struct {
 	// State is the folder of cursors. A relative path counts from the working directory.
 	State string `yaml:"state"`
 
-	// MemoryLimit is what GOMEMLIMIT is set to, and what bounds the lanes' blocks.
+	// MemoryLimit is what GOMEMLIMIT is set to, and what bounds the lanes' blocks. Where it is not given, the cgroup may
+	// ask for less.
 	MemoryLimit Size `yaml:"memory_limit" range:"32MiB,1TiB"`
+	memoryGiven bool
 
 	Logs    Logs    `yaml:"logs"`
 	Metrics Metrics `yaml:"metrics"`
@@ -41,6 +43,10 @@ type Logs struct {
 
 	// MaxLine is how much of a line is kept.
 	MaxLine Size `yaml:"max_line" range:"1KiB,16MiB"`
+
+	// HoldMaxBytes and HoldMaxAge bound what is held open of files that were deleted before every sink had them.
+	HoldMaxBytes Size          `yaml:"hold_max_bytes" range:"0,1PiB"`
+	HoldMaxAge   time.Duration `yaml:"hold_max_age" range:"0s,100y"`
 
 	// Include and Exclude are patterns of containers; see Wants.
 	Include []string `yaml:"include"`
@@ -90,6 +96,9 @@ func Default(env func(name string) (value string, ok bool)) *Config {
 			Start:       StartBeginning,
 			StartMaxAge: 24 * time.Hour,
 			MaxLine:     256 * KiB,
+
+			HoldMaxBytes: GiB,
+			HoldMaxAge:   24 * time.Hour,
 		},
 		Metrics: Metrics{LogsBy: ByContainer},
 	}
@@ -120,6 +129,9 @@ func (c *Config) fill() {
 		}
 	}
 }
+
+// MemoryGiven tells that MemoryLimit is the owner's word and not the default.
+func (c *Config) MemoryGiven() bool { return c.memoryGiven }
 
 // SetState moves the state folder, and the folders of file sinks that lie in it for want of a path of their own.
 func (c *Config) SetState(dir string) {

@@ -14,6 +14,7 @@ import (
 const (
 	CommandRun     = "run"
 	CommandCheck   = "check"
+	CommandAudit   = "audit"
 	CommandDemo    = "demo"
 	CommandVersion = "version"
 )
@@ -22,7 +23,7 @@ const (
 const DefaultListenAddress = ":9110"
 
 // Flags are the command line. Every flag but --help and --version has an environment variable that holds where the flag
-// is not given: LEAT_ and the flag's name, LEAT_DEMO_ for those of demo.
+// is not given: LEAT_ and the flag's name, LEAT_AUDIT_ and LEAT_DEMO_ for those of audit and demo.
 type Flags struct {
 	Command string // one of the commands
 
@@ -36,6 +37,14 @@ type Flags struct {
 	RootFS          string // what stands before every path of the host
 	ShutdownTimeout time.Duration
 	Pprof           bool
+
+	AuditURL        string // empty: the first of ListenAddresses
+	AuditHTTPConfig string // how to reach it: Prometheus' http_config; empty: plainly
+	AuditSink       string // empty: all
+	AuditNamespace  string // empty: all
+	AuditSinceStart bool
+	AuditAll        bool
+	AuditJSON       bool
 
 	DemoDir      string        // empty: a temporary folder, removed at the end
 	DemoDuration time.Duration // 0: until interrupted
@@ -125,8 +134,24 @@ func (d *definer) all(app *kingpin.Application, f *Flags) (version *bool) {
 
 	app.Command(CommandRun, "Collect and deliver until SIGTERM; the default command.")
 	app.Command(CommandCheck, "Check the configuration, then say what would be read and where it would go; exits with 2 if it is wrong.")
+	audit := app.Command(CommandAudit, "Ask the running leatd what became of every line; exits with 1 if something was lost, with 2 if it can't be asked.")
 	demo := app.Command(CommandDemo, "Write logs of sample workloads as a node does, collect them, and show the account of every line.")
 	app.Command(CommandVersion, "Print the version.")
+	d.prefix = "AUDIT_"
+	d.text(audit, "url", "URL", "", text(&f.AuditURL),
+		"Where leatd serves its metrics; without it --web.listen-address of this machine.")
+	d.text(audit, "http.config.file", "FILE", "", text(&f.AuditHTTPConfig),
+		"File with TLS and authentication for that address, as Prometheus writes them (tls_config, basic_auth).")
+	d.text(audit, "sink", "NAME", "", text(&f.AuditSink),
+		"Only this sink.")
+	d.text(audit, "namespace", "NAME", "", text(&f.AuditNamespace),
+		"Only the logs of this namespace, without those that ended long ago.")
+	d.bool(audit, "since-start", &f.AuditSinceStart,
+		"Judge by what happened since leatd started, and not by the lifetime of its state folder.")
+	d.bool(audit, "all", &f.AuditAll,
+		"Show all logs and not just the worst.")
+	d.bool(audit, "json", &f.AuditJSON,
+		"Print it as JSON.")
 	d.prefix = "DEMO_"
 	d.text(demo, "dir", "DIR", "", text(&f.DemoDir),
 		"Folder for the demo's files, kept at the end; without it a temporary one, removed at the end.")

@@ -97,7 +97,7 @@ func TestParseFlagsErrors(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Setenv("COLUMNS", "100")
 	var all bytes.Buffer
-	for _, args := range [][]string{{"--help"}, {"demo", "-h"}} {
+	for _, args := range [][]string{{"--help"}, {"audit", "-h"}, {"demo", "-h"}} {
 		got, err := ParseFlags(args, environment(nil), &all)
 		if !errors.Is(err, ErrHelp) || got != nil {
 			t.Fatalf("%q: %v, %v", args, got, err)
@@ -118,8 +118,8 @@ func TestHelp(t *testing.T) {
 	}
 	flags := regexp.MustCompile(`(?m)^ +(?:-h, )?--(?:\[no-\])?[a-z.-]+`).FindAllString(all.String(), -1)
 	variables := regexp.MustCompile(`\(\$LEAT_[A-Z_]+\)`).FindAllString(all.String(), -1)
-	// --help and --version have none, in both texts.
-	if len(flags) != 12+15 || len(variables) != len(flags)-4 {
+	// --help and --version have none, in all texts.
+	if len(flags) != 12+19+15 || len(variables) != len(flags)-6 {
 		t.Errorf("%d flags, %d variables", len(flags), len(variables))
 	}
 }

@@ -42,6 +42,9 @@ func Load(path string, data []byte, env func(name string) (value string, ok bool
 			http.OAuth2.ClientCertificateKeyFile = filepath.Join(filepath.Dir(path), http.OAuth2.ClientCertificateKeyFile)
 		}
 	}
+	if limit, given := d.places["memory_limit"]; given {
+		c.memoryGiven = !isNull(limit.value)
+	}
 	c.fill()
 	return c, nil
 }

@@ -34,7 +34,7 @@ func TestDefault(t *testing.T) {
 	}
 	want := &Config{
 		Node: "node-1", State: "/var/lib/leat", MemoryLimit: 64 << 20,
-		Logs:    Logs{Pods: "/var/log/pods", Start: "beginning", StartMaxAge: 24 * time.Hour, MaxLine: 256 << 10},
+		Logs:    Logs{Pods: "/var/log/pods", Start: "beginning", StartMaxAge: 24 * time.Hour, MaxLine: 256 << 10, HoldMaxBytes: 1 << 30, HoldMaxAge: 24 * time.Hour},
 		Metrics: Metrics{LogsBy: "container"},
 		Sinks:   Sinks{file},
 	}
@@ -80,8 +80,12 @@ func TestSinkDefaults(t *testing.T) {
 		}
 		want := Sink{
 			Name: "a", Type: got.Type, URL: got.URL, Compression: tt.compression, Timeout: 30 * time.Second,
-			MaxWait: 200 * time.Millisecond, MaxBatch: 1 << 20, MaxShards: 4,
-			HTTP: promconfig.HTTPClientConfig{FollowRedirects: true, EnableHTTP2: true},
+			MaxWait: 200 * time.Millisecond, MaxBatch: 1 << 20, MaxShards: 4, Spool: Spool{MaxBytes: 1 << 30, WhenFull: "block"},
+			DeadLetter: DeadLetter{MaxBytes: 64 << 20},
+			HTTP:       promconfig.HTTPClientConfig{FollowRedirects: true, EnableHTTP2: true},
+		}
+		if got.Type == TypeLoki {
+			want.StreamRate = 3 << 20
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\n got %#v\nwant %#v", tt.keys, got, want)

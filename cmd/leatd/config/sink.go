@@ -24,6 +24,14 @@ const (
 	Uncompressed = "none"
 )
 
+// lokiStreamRate is what Loki takes of one stream in a second unless it is configured otherwise. It writes 3MB and means
+// powers of 1024, where we write 3MiB. A rate of which five seconds don't hold a block of lines would never let it pass:
+// lokiBlock, and the longest line that is joined in it, with a quarter more for what Loki counts beside them.
+const (
+	lokiStreamRate = 3 * MiB
+	lokiBlock      = 256 * KiB
+)
+
 // lokiMaxBatch is the largest batch for Loki: it refuses a request of more than 4 MiB uncompressed, and beside the
 // lines there are times and labels in it.
 const lokiMaxBatch = 3 * MiB
@@ -62,8 +70,19 @@ type Sink struct {
 	// MaxRate is how many bytes of lines are sent in a second; 0: no limit.
 	MaxRate Size `yaml:"max_rate"`
 
+	// StreamRate is how many bytes a second Loki takes of one stream, and it takes five times that at once; 0: no stream
+	// is held back. Certain sends each stream by itself, so that Loki's answer is that stream's own.
+	StreamRate Size `yaml:"stream_rate" for:"loki"`
+	Certain    bool `yaml:"certain" for:"loki"`
+
 	// MaxShards is how many requests may be under way at once.
 	MaxShards int `yaml:"max_shards" for:"loki,otlp,http" range:"1,64"`
+
+	// Spool keeps lines on disk while the sink fails.
+	Spool Spool `yaml:"spool" for:"loki,otlp,http"`
+
+	// DeadLetter keeps lines that the sink refuses for good.
+	DeadLetter DeadLetter `yaml:"dead_letter" for:"loki,otlp,http"`
 
 	// RecordID adds to each line an id that stays the same when the line is sent again.
 	RecordID bool `yaml:"record_id"`
@@ -79,6 +98,30 @@ type Sink struct {
 
 	inState bool // Path follows the state folder
 }
+
+// A Spool is the folder where a sink's lines wait while it fails, below the state folder.
+type Spool struct {
+	// MaxBytes is its bound on disk; 0: there is none, and lines wait in their files alone.
+	MaxBytes Size `yaml:"max_bytes"`
+
+	// WhenFull is Block, to stop reading, or DropOldest.
+	WhenFull string `yaml:"when_full" oneof:"block,drop_oldest"`
+}
+
+// A DeadLetter is the folder of a sink's refused lines, below the state folder.
+type DeadLetter struct {
+	// MaxBytes is its bound on disk; 0: they are counted, and not kept.
+	MaxBytes Size `yaml:"max_bytes"`
+}
+
+// What a full spool does.
+const (
+	Block      = "block"
+	DropOldest = "drop_oldest"
+)
+
+// minSpool is the least that a spool is good for: some blocks, and a file to remove while the next is written.
+const minSpool = 8 * MiB
 
 // LokiFields are the fields that leatd knows of a line, by the names that Loki's users know.
 // A host file has node_name, stream and filename only; the others have all but filename.
@@ -105,6 +148,11 @@ func defaultSink(typ string) Sink {
 	default:
 		s.Timeout = 30 * time.Second
 		s.MaxShards = 4
+		s.Spool = Spool{MaxBytes: GiB, WhenFull: Block}
+		s.DeadLetter = DeadLetter{MaxBytes: 64 * MiB}
+		if typ == TypeLoki {
+			s.StreamRate = lokiStreamRate
+		}
 		s.HTTP = promconfig.DefaultHTTPClientConfig
 		if known := compressions[typ]; known != nil {
 			s.Compression = known[0]

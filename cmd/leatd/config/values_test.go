@@ -63,7 +63,7 @@ func TestSize(t *testing.T) {
 func TestNearest(t *testing.T) {
 	known := []string{"max_line", "max_wait", "state", "http_headers", "url"}
 	for name, want := range map[string]string{
-		"max_lin": "max_line", "mxa_wait": "max_wait", "State": "state", "headers": "http_headers", "ulr": "url", "foo": "", "spool": "", "x": "",
+		"max_lin": "max_line", "mxa_wait": "max_wait", "State": "state", "headers": "http_headers", "ulr": "url", "foo": "", "buffer": "", "x": "",
 	} {
 		if got := nearest(name, known); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/leatd/leat/exporter"
 	"github.com/leatd/leat/pipeline"
 )
 
@@ -48,11 +49,11 @@ func judge(total *Line, faults []string) string {
 	case n == 0:
 		return "Nothing was written."
 	case total.Dropped != pipeline.Count{}:
-		return fmt.Sprintf("The account adds up; delivered were %s of %s.", group(total.Delivered.Lines), plural(n, "line"))
+		return fmt.Sprintf("The account adds up; delivered were %s of %s.", exporter.Grouped(total.Delivered.Lines), exporter.Plural(n, "line"))
 	case n == 1:
 		return "The one line written was delivered exactly once."
 	default:
-		return fmt.Sprintf("Every one of %s lines written was delivered exactly once.", group(n))
+		return fmt.Sprintf("Every one of %s lines written was delivered exactly once.", exporter.Grouped(n))
 	}
 }
 
@@ -63,24 +64,24 @@ func (l *Line) faults() []string {
 	compare := func(unit string, written, read, delivered, dropped, pending int64) {
 		switch {
 		case read < written:
-			say("%s of %s written were not read", group(written-read), plural(written, unit))
+			say("%s of %s written were not read", exporter.Grouped(written-read), exporter.Plural(written, unit))
 		case read > written:
-			say("%s read, which is %s more than were written", plural(read, unit), group(read-written))
+			say("%s read, which is %s more than were written", exporter.Plural(read, unit), exporter.Grouped(read-written))
 		}
 		if sum := delivered + dropped + pending; sum != read {
-			say("%s read, but delivered, dropped and pending come to %s", plural(read, unit), group(sum))
+			say("%s read, but delivered, dropped and pending come to %s", exporter.Plural(read, unit), exporter.Grouped(sum))
 		}
 	}
 	compare("line", l.Written.Lines, l.Read.Lines, l.Delivered.Lines, l.Dropped.Lines, l.Pending.Lines)
 	compare("byte", l.Written.Bytes, l.Read.Bytes, l.Delivered.Bytes, l.Dropped.Bytes, l.Pending.Bytes)
 	if l.Pending.Lines > 0 {
-		say("%s still pending", plural(l.Pending.Lines, "line"))
+		say("%s still pending", exporter.Plural(l.Pending.Lines, "line"))
 	}
 	if l.Lost > 0 {
-		say("%s lost before they were read", plural(l.Lost, "byte"))
+		say("%s lost before they were read", exporter.Plural(l.Lost, "byte"))
 	}
 	if l.Gaps > 0 {
-		say("%s vanished before anything was read of it", plural(l.Gaps, "file"))
+		say("%s vanished before anything was read of it", exporter.Plural(l.Gaps, "file"))
 	}
 	return out
 }
@@ -89,9 +90,9 @@ func (l *Line) faults() []string {
 func (l *Line) reasons() []string {
 	var out []string
 	for r, c := range l.Reasons {
-		n := plural(c.Lines, "line")
+		n := exporter.Plural(c.Lines, "line")
 		if c.Lines == 0 { // what max_line cut off is no line
-			n = plural(c.Bytes, "byte")
+			n = exporter.Plural(c.Bytes, "byte")
 		}
 		if c != (pipeline.Count{}) {
 			out = append(out, fmt.Sprintf("dropped: %s (%s)", n, pipeline.Reason(r)))

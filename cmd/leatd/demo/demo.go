@@ -13,31 +13,14 @@ package demo
 
 import (
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/leatd/leat/exporter"
 )
 
-// group writes a number with commas: 1,234,567.
-func group(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	var b strings.Builder
-	b.WriteString(sign)
-	for i, c := range s {
-		if i > 0 && (len(s)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
-}
-
-// fit is group, and shorter where that is wider than width: 123.5M.
+// fit is exporter.Grouped, and shorter where that is wider than width: 123.5M.
 func fit(n int64, width int) string {
-	s := group(n)
+	s := exporter.Grouped(n)
 	if len(s) <= width {
 		return s
 	}
@@ -93,12 +76,4 @@ func pad2(n int) string {
 		return "0" + strconv.Itoa(n)
 	}
 	return strconv.Itoa(n)
-}
-
-// plural is "1 line", "2 lines".
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return group(n) + " " + noun + "s"
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/leatd/leat/collector/simulate"
+	"github.com/leatd/leat/exporter"
 )
 
 // Events are the last things that happened, for the foot of the screen, and how often each happened. Any goroutine may
@@ -78,7 +79,7 @@ func (e *Events) observe(at time.Time, workload string, ev simulate.Event) {
 		e.counts.Rotations++
 		text := "rotated"
 		if ev.Late > 0 {
-			text += ", " + plural(int64(ev.Late), "late write")
+			text += ", " + exporter.Plural(int64(ev.Late), "late write")
 		}
 		for _, did := range slices.Backward(e.pending[c]) {
 			text += ", " + did

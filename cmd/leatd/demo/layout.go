@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/leatd/leat/exporter"
 )
 
 // A style is how a piece of text looks where the terminal has colours.
@@ -71,7 +73,7 @@ func (s *Screen) layout(t Table, up time.Duration, stopping string, columns, row
 	if columns >= wide {
 		width = wide
 	}
-	title := fmt.Sprintf("  %d workloads, %s lines/s, %s/s", len(t.Lines), group(int64(t.Total.Rate+0.5)), size(int64(t.Total.ByteRate)))
+	title := fmt.Sprintf("  %d workloads, %s lines/s, %s/s", len(t.Lines), exporter.Grouped(int64(t.Total.Rate+0.5)), size(int64(t.Total.ByteRate)))
 	since := "up " + clock(up)
 	gap := max(1, width-1-utf8.RuneCountInString(" "+s.Header.Title+title+since))
 	head := []row{
@@ -118,8 +120,8 @@ func (s *Screen) layout(t Table, up time.Duration, stopping string, columns, row
 func (s *Screen) tally() string {
 	c := s.Events.Counts()
 	return strings.Join([]string{
-		plural(c.Rotations, "rotation"), group(c.Gzips) + " gzipped", plural(c.Restarts, "restart"),
-		plural(c.PodsGone, "pod") + " gone",
+		exporter.Plural(c.Rotations, "rotation"), exporter.Grouped(c.Gzips) + " gzipped", exporter.Plural(c.Restarts, "restart"),
+		exporter.Plural(c.PodsGone, "pod") + " gone",
 	}, ", ")
 }
 

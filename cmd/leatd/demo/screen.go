@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/leatd/leat/exporter"
 )
 
 // A Header says what runs and where things lie.
@@ -143,7 +145,7 @@ func (s *Screen) plain(t Table) string {
 	c := s.Events.Counts()
 	l := &t.Total
 	return fmt.Sprintf("%s written %s read %s delivered %s pending %s lost %s lag %s rate %.0f/s rotations %d gzips %d restarts %d pods-gone %d\n",
-		t.At.Format(time.TimeOnly), group(l.Written.Lines), group(l.Read.Lines), group(l.Delivered.Lines), group(l.Pending.Lines),
+		t.At.Format(time.TimeOnly), exporter.Grouped(l.Written.Lines), exporter.Grouped(l.Read.Lines), exporter.Grouped(l.Delivered.Lines), exporter.Grouped(l.Pending.Lines),
 		loss(l, 40), span(l.Lag), l.Rate, c.Rotations, c.Gzips, c.Restarts, c.PodsGone)
 }
 
@@ -153,7 +155,7 @@ func loss(l *Line, width int) string {
 	case l.Lost > 0:
 		return size(l.Lost)
 	case l.Gaps > 0:
-		return plural(l.Gaps, "file")
+		return exporter.Plural(l.Gaps, "file")
 	default:
 		return fit(l.Dropped.Lines, width)
 	}
