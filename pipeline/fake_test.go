@@ -48,6 +48,20 @@ func newFakeIntake(t *testing.T) *fakeIntake { return &fakeIntake{t: t} }
 func (in *fakeIntake) add(key string, lines ...string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.put(key, lines...)
+}
+
+// addAll writes lines "a:1 b:2", of which no reader sees one before all are there.
+func (in *fakeIntake) addAll(lines string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, line := range strings.Fields(lines) {
+		key, text, _ := strings.Cut(line, ":")
+		in.put(key, text)
+	}
+}
+
+func (in *fakeIntake) put(key string, lines ...string) {
 	ft := in.find(key)
 	if ft == nil {
 		ft = &fakeTarget{LaneTarget: in.lane.Track(&Target{Key: key}), n: len(in.all)}

@@ -34,10 +34,7 @@ func (b *bench) together(lines string, answer func(context.Context, string) Answ
 	b.in.add("first", "x")
 	b.after(time.Second)
 	for _, block := range strings.Split(lines, "|") {
-		for _, line := range strings.Fields(block) {
-			key, text, _ := strings.Cut(line, ":")
-			b.in.add(key, text)
-		}
+		b.in.addAll(block)
 		b.after(time.Second)
 	}
 	b.sink.requests(false)
@@ -232,9 +229,11 @@ func TestStoreThrottlesEverybody(t *testing.T) {
 		later := enough
 		later.RetryAfter = 10 * time.Second
 		b.sink.set(func(context.Context, string) Answer { return later })
+		lines := ""
 		for i := range 20 {
-			b.in.add(fmt.Sprintf("t%02d", i), "1")
+			lines += fmt.Sprintf(" t%02d:1", i)
 		}
+		b.in.addAll(lines)
 		b.after(2 * time.Minute)
 		if n := len(strings.Split(b.sink.requests(false), "\n")); n < 9 || n > 14 {
 			t.Errorf("%d requests in two minutes to a store that asks for ten seconds of peace", n)

@@ -95,6 +95,9 @@ func (s *shard) read(ctx context.Context) {
 			r.pass(now)
 		}
 		if !full {
+			if s.spool {
+				s.lane.straighten() // what it could not read is counted now
+			}
 			r.rest(ctx, now)
 		}
 	}

@@ -23,6 +23,7 @@ func TestOutageFull(t *testing.T) {
 		{name: "black hole and a kill", ailment: hole, after: 5 * time.Second, kill: 12 * time.Second, more: []string{"timeout: 3s"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			tt.lasts, tt.rate, tt.size = 18*time.Second, 20000, 1<<20
 			t.Log(tt.run(t, "loki"))
 		})

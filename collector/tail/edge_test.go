@@ -585,9 +585,10 @@ func TestLive(t *testing.T) {
 		for _, c := range w.all {
 			var got [2][]string
 			h.eventually("all lines of "+c.key, func() bool { return len(sink.lines(c.key)) >= len(c.want[0])+len(c.want[1]) })
-			for i, line := range sink.lines(c.key) {
+			lines, flags := sink.flagged(c.key)
+			for i, line := range lines {
 				stream := 0
-				if sink.flags[c.key][i]&pipeline.Stderr != 0 {
+				if flags[i]&pipeline.Stderr != 0 {
 					stream = 1
 				}
 				got[stream] = append(got[stream], line)

@@ -76,6 +76,13 @@ func (m *memory) lines(key string) []string {
 	return slices.Clone(m.got[key])
 }
 
+// flagged is the lines so far with the flags of each.
+func (m *memory) flagged(key string) ([]string, []pipeline.Flags) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.got[key]), slices.Clone(m.flags[key])
+}
+
 // textEncoder writes a head with a record's id, flags, time and length, and its body.
 type textEncoder struct{ b []byte }
 
