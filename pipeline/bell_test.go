@@ -106,6 +106,7 @@ func TestBellTiming(t *testing.T) {
 			}(), 2 * time.Second},
 			"rung, no limit": {func() time.Duration {
 				time.AfterFunc(2*time.Second, func() { b.Ring(); b.Ring(); b.Ring() })
+				defer synctest.Wait() // the last of them may come when the sleep is over
 				return wait(b, never, -1, nil)
 			}(), 2 * time.Second},
 			"after three rings": {wait(b, never, time.Second, nil), time.Second},
