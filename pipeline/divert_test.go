@@ -293,10 +293,10 @@ func TestSpoolThrottled(t *testing.T) {
 // however slow the disk is: what the spool tells at the next start is about what it holds.
 func TestDivertSavesFirst(t *testing.T) {
 	d := new(slowDisk)
-	d.takes.Store(int64(time.Second)) // so that the keeper rests for 20 s after each save
+	d.takes.Store(int64(5 * time.Second)) // so that the keeper rests for 20 s after each save
 	onSpool(t, func(o *Options, _ *fakeSpool) { o.Store.disk = d }, func(b *bench, s *fakeSpool) {
 		b.in.add("a", "1")
-		b.after(2 * time.Second)
+		b.after(6 * time.Second)
 		b.in.add("a", "2")
 		b.after(time.Second)
 		b.sink.set(always(down))

@@ -97,8 +97,8 @@ func TestKeepAdapts(t *testing.T) {
 			b.after(time.Second)
 			b.beats.allWait(t)
 		}
-		if n := d.saves.Load(); n < 28 || n > 32 {
-			t.Errorf("%d saves in 630 s, want one in 21 s", n)
+		if n := d.saves.Load(); n < 118 || n > 130 {
+			t.Errorf("%d saves in 630 s, want one in 5 s", n)
 		}
 		d.takes.Store(int64(10 * time.Minute)) // and one that is nearly dead is given half a minute
 		b.after(30 * time.Minute)

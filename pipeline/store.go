@@ -132,10 +132,14 @@ func (s *Store) Cover(key string, seg *Segment) {
 	c.Generations = slices.Clone(c.Generations)
 	i := slices.IndexFunc(c.Generations, func(p Position) bool { return p.ID == at.ID })
 	if i < 0 {
+		i = len(c.Generations)
 		c.Generations = append(c.Generations, at)
 	} else {
-		at.Name = c.Generations[i].Name
+		at.Name, at.Done = c.Generations[i].Name, c.Generations[i].Done
 		c.Generations[i] = at
+	}
+	for j := range c.Generations[:i] { // a file is begun when those before it are read to their ends
+		c.Generations[j].Done = true
 	}
 	c.Key, c.Spooled, c.Time, c.Parts = key, seg.Spooled, seg.Time, seg.Parts
 	s.found[key], s.lines[key], s.sorted = c, encodeCursor(c), nil

@@ -390,7 +390,7 @@ func TestStoreCover(t *testing.T) {
 	s, _ = openTest(t, dir)
 	for key, want := range map[string]Cursor{
 		"a": {Key: "a", Spooled: 9, Time: 8, Parts: part, Generations: []Position{
-			{ID: one, Name: "0.log", Offset: 150}, {ID: two, Offset: 40, Skip: true},
+			{ID: one, Name: "0.log", Offset: 150, Done: true}, {ID: two, Offset: 40, Skip: true},
 		}},
 		"b": {Key: "b", Spooled: 8, Time: 1, Generations: []Position{{ID: one, Offset: 10}}},
 	} {

@@ -38,6 +38,9 @@ const (
 	streamMargin = 2
 	// streamFull is a full bucket: all that the store takes at once, at the rate that we drain it with.
 	streamFull = streamBurst * 100 / (100 - streamMargin)
+	// streamRest is what must be free at the least before a stream is asked again that had no room, so that it is not asked
+	// line by line. It is short, for a leatd that is killed again and again must get on: a bucket begins full.
+	streamRest = 200 * time.Millisecond
 	// streamSlowest is the share of its rate that a stream keeps, however often the store throttles it; it gets as much
 	// back with every streamHeals without that.
 	streamSlowest = 16
@@ -58,8 +61,8 @@ func newStream(rate, start int64) *Stream {
 	return s
 }
 
-// take reserves n bytes if they may be sent. Otherwise it says how long to wait until they may, and a second's worth at
-// the least, so that a stream is not asked for line by line.
+// take reserves n bytes if they may be sent. Otherwise it says how long to wait until they may, and so much more as the
+// least amount takes that is worth another look.
 func (s *Stream) take(n, now int64) (wait time.Duration) {
 	rate, inside := s.heal(now), s.inside(now)
 	reserved := s.reserved.Add(n)
@@ -69,7 +72,11 @@ func (s *Stream) take(n, now int64) (wait time.Duration) {
 		return 0
 	}
 	s.reserved.Add(-n)
-	return min(max(need, time.Second), streamBurst) - free
+	least := streamRest
+	if rate < s.top { // the store has throttled it: a second's worth
+		least = time.Second
+	}
+	return min(max(need, least), streamBurst) - free
 }
 
 // inside is how long it takes to drain.

@@ -21,13 +21,13 @@ func TestStreamTakes(t *testing.T) {
 	}{
 		{"at the start, nothing: another leatd may just have ended", func(s *Stream) time.Duration {
 			return s.take(98, at(0))
-		}, second},
+		}, streamRest},
 		{"a tenth of a second later, so much", func(s *Stream) time.Duration {
 			return s.take(98, at(second/10))
 		}, 0},
-		{"a second's worth is waited for, not this line's", func(s *Stream) time.Duration {
+		{"a fifth of a second's worth is waited for, not this line's", func(s *Stream) time.Duration {
 			return s.take(99, at(second/10))
-		}, second - second/10},
+		}, second / 10},
 		{"all of it after five seconds", func(s *Stream) time.Duration {
 			return s.take(4900, at(5*second))
 		}, 0},
@@ -63,7 +63,7 @@ func TestStreamTakes(t *testing.T) {
 		{"what goes to the spool is reserved without asking", func(s *Stream) time.Duration {
 			s.reserve(10_000)
 			return s.take(1, at(60*second)).Truncate(second)
-		}, 6 * second},
+		}, 5 * second},
 		{"more than fits is let through when the bucket is empty", func(s *Stream) time.Duration {
 			return s.take(10_000, at(5*second))
 		}, 0},
