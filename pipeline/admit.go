@@ -56,6 +56,9 @@ func (s *Segment) admit(b *Block, at time.Time, diverted bool) bool {
 	return true
 }
 
+// Paced tells of a segment that goes Back that the lane itself held it: RetryAfter is all there is to wait, and no failure.
+func (s *Segment) Paced() bool { return s.held }
+
 // measure is what the store counts of records of the segment by stream, and the youngest one's time; behind tells that a
 // record is so far behind its stream that the store may refuse it.
 func (s *Segment) measure(records []Record) (cost, newest [2]int64, behind bool) {

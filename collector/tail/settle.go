@@ -21,7 +21,7 @@ func (r *Reader) Settle(b *pipeline.Block) {
 			case pipeline.Delivered, pipeline.InSpool:
 				g.settle(s)
 			case pipeline.Back:
-				src.rewind(s.RetryAfter)
+				src.rewind(s)
 			}
 		}
 		g.bury()
@@ -61,7 +61,7 @@ const backMost = time.Minute
 
 // rewind takes the source back to where it is settled, to be read again after a while of its own. What of it is under
 // way belongs to an older epoch and will not be sent.
-func (src *source) rewind(retryAfter time.Duration) {
+func (src *source) rewind(s *pipeline.Segment) {
 	src.epoch++
 	for _, g := range src.gens {
 		if !g.released {
@@ -71,13 +71,17 @@ func (src *source) rewind(retryAfter time.Duration) {
 	}
 	src.lastTime = src.settledTime
 	src.restoreParts = true
+	set := src.lane.set
+	if s.Paced() {
+		src.wait = set.now().Add(s.RetryAfter)
+		return
+	}
 	d := backMost
 	if src.attempts < 6 {
 		d = min(d, src.lane.set.times.back<<src.attempts)
 	}
 	src.attempts++
-	set := src.lane.set
-	src.wait = set.now().Add(max(d/2+set.jitter(d/2), retryAfter))
+	src.wait = set.now().Add(max(d/2+set.jitter(d/2), s.RetryAfter))
 }
 
 // publish shows the source's figures, and with them what lies on disk behind the read position.

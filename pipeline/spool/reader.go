@@ -208,7 +208,10 @@ func (r *reader) rewind(f *flight, seg *pipeline.Segment, now time.Time) {
 	t := f.target
 	t.epoch++
 	t.wait = now
-	if seg.Verdict == pipeline.Back {
+	switch {
+	case seg.Verdict == pipeline.Back && seg.Paced():
+		t.wait = now.Add(seg.RetryAfter)
+	case seg.Verdict == pipeline.Back:
 		d := min(backMost, backFirst<<min(t.attempts, 6))
 		t.attempts++
 		t.wait = now.Add(max(d/2+r.jitter(d/2), seg.RetryAfter))
