@@ -10,7 +10,7 @@ import (
 // are sent again. A disk that is slow to sync gets more rest: saving takes a fifth of the time, until that would be
 // a rest of more than saveRest.
 const (
-	saveEvery = 200 * time.Millisecond
+	saveEvery = 100 * time.Millisecond
 	saveShare = 4
 	saveRest  = 30 * time.Second
 	// saveFailed is the rest after a save that failed.

@@ -53,7 +53,7 @@ func TestKeepSavesWhatMoved(t *testing.T) {
 			b.after(100 * time.Millisecond)
 		}
 		if n := d.saves.Load(); n < 40 || n > 52 {
-			t.Errorf("%d saves in ten seconds, want five a second", n)
+			t.Errorf("%d saves in ten seconds, want one for each request, of which there are five a second", n)
 		}
 	})
 }
