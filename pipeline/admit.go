@@ -8,7 +8,6 @@ import (
 // admission is what the encoder and the sender note on a segment of a target whose streams the store limits.
 type admission struct {
 	cost  [2]int64 // bytes as the store counts them, reserved of the target's streams
-	held  bool     // not encoded: it goes Back
 	alone bool     // encoded, but to be sent apart from other targets
 }
 
@@ -21,7 +20,7 @@ func (s *Segment) admit(b *Block, at time.Time, diverted bool) bool {
 	if streams[0] == nil {
 		return true
 	}
-	if s.held = s.Epoch < t.letIn; s.held {
+	if s.Paced = s.Epoch < t.letIn; s.Paced {
 		return false
 	}
 	if s.N == 0 {
@@ -41,7 +40,7 @@ func (s *Segment) admit(b *Block, at time.Time, diverted bool) bool {
 			}
 			t.letIn = s.Epoch + 1
 			t.until.Store(now + int64(wait))
-			s.held, s.RetryAfter = true, wait
+			s.Paced, s.RetryAfter = true, wait
 			return false
 		}
 	}
@@ -55,9 +54,6 @@ func (s *Segment) admit(b *Block, at time.Time, diverted bool) bool {
 	}
 	return true
 }
-
-// Paced tells of a segment that goes Back that the lane itself held it: RetryAfter is all there is to wait, and no failure.
-func (s *Segment) Paced() bool { return s.held }
 
 // measure is what the store counts of records of the segment by stream, and the youngest one's time; behind tells that a
 // record is so far behind its stream that the store may refuse it.
@@ -95,8 +91,8 @@ func (s *Segment) overdrawn(now int64) bool {
 		s.RetryAfter = wait
 		t.cut = max(t.cut, s.Epoch+1)
 	}
-	s.held = s.Epoch < t.cut
-	return s.held
+	s.Paced = s.Epoch < t.cut
+	return s.Paced
 }
 
 // overdrawn tells whether a stream of the target has no room any more for what was admitted, and for how long.

@@ -53,6 +53,10 @@ type Segment struct {
 	// RetryAfter goes with Back: how long the store asked the target to wait, and a bit at random; 0 if it did not say.
 	RetryAfter time.Duration
 
+	// Paced goes with Back: the lane itself held the segment, to keep to the store's limit. RetryAfter is all there is to
+	// wait, and nothing has failed.
+	Paced bool
+
 	admission     // the encoder's and the sender's own
 	open      int // records that want a verdict yet; the sender's own
 

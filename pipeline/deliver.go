@@ -4,6 +4,7 @@ import "slices"
 
 // deliver gives every segment of the batch its verdict.
 func (s *sending) deliver(b *batch) {
+	s.open()
 	s.begin(b)
 	body, lone, held, blank, diverts, now := b.body, false, false, false, s.diverts(), ticks()
 	for _, block := range b.blocks {
@@ -12,10 +13,10 @@ func (s *sending) deliver(b *batch) {
 			switch {
 			case seg.Epoch < seg.Target.floor:
 				seg.Verdict = Stale
-				if seg.N > 0 && !seg.held {
+				if seg.N > 0 && !seg.Paced {
 					body = nil // it holds too much
 				}
-			case seg.held:
+			case seg.Paced:
 				held = true
 			case !diverts && seg.overdrawn(now): // the encoder let it in
 				held = true
@@ -61,7 +62,7 @@ func (b *batch) sendBack() {
 	for _, block := range b.blocks {
 		for i := range block.Segments {
 			switch seg := &block.Segments[i]; {
-			case !seg.held:
+			case !seg.Paced:
 			case seg.Epoch < seg.Target.floor:
 				seg.Verdict = Stale
 			default:
@@ -128,7 +129,7 @@ func inOrder(blocks []*Block) {
 			t, open := trails[seg.Target]
 			switch {
 			case open && seg.Verdict == Back && t.stale != nil && t.stale.Epoch == seg.Epoch:
-				t.stale.Verdict, t.stale.RetryAfter = Back, seg.RetryAfter
+				t.stale.Verdict, t.stale.RetryAfter, t.stale.Paced = Back, seg.RetryAfter, seg.Paced
 				seg.Verdict = Stale
 				trails[seg.Target] = trail{behind: Stale}
 			case open && (seg.Verdict == Delivered || t.behind == Unsent):

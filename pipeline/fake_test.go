@@ -266,6 +266,14 @@ func verdictOf(s *Segment) string {
 	return [...]string{"unsent", "delivered", "in_spool", "back", "stale"}[s.Verdict]
 }
 
+// backFor is how long a target waits that goes Back.
+func backFor(s *Segment) time.Duration {
+	if s.Paced {
+		return s.RetryAfter
+	}
+	return max(time.Second, s.RetryAfter)
+}
+
 func (r *fakeReader) Settle(b *Block) {
 	r.in.mu.Lock()
 	defer r.in.mu.Unlock()
@@ -299,7 +307,7 @@ func (r *fakeReader) Settle(b *Block) {
 		case Back:
 			ft.epoch++
 			ft.read = ft.settled
-			ft.wait = time.Now().Add(max(time.Second, s.RetryAfter))
+			ft.wait = time.Now().Add(backFor(s))
 		case Stale:
 			r.in.t.Errorf("%s of the present epoch", r.in.verdicts[len(r.in.verdicts)-1])
 		}

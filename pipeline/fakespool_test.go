@@ -172,7 +172,7 @@ func (r *fakeSpoolReader) Settle(b *Block) {
 					other.segment.Epoch = s.Epoch + 1
 				}
 			}
-			rec.wait = time.Now().Add(max(time.Second, s.RetryAfter))
+			rec.wait = time.Now().Add(backFor(s))
 		}
 	}
 }

@@ -32,6 +32,10 @@ type Options struct {
 	Blocks    int // of a shard; default what two requests need, and a few to read into
 	MaxShards int // default 4
 
+	// Batch is told of each delivery by the goroutine that sends, which waits for it, so it must return at once; several
+	// may call it at a time. nil costs nothing.
+	Batch func(Batch)
+
 	// Beat registers a goroutine of the lane with whoever watches that they all go on; it may be nil.
 	Beat func(name string) *Beat
 }
@@ -68,17 +72,24 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Afford is how many shards so many bytes of memory are enough for, beside that of the spool: at least one, and at most
-// MaxShards. A shard holds its blocks, with their records and the room for a joined line, and an encoded body for each of
-// its batches.
-func (o Options) Afford(bytes int) int {
+// Needs is how many bytes of memory each shard takes, and the spool if there is one. A shard holds its blocks, with their
+// records and the room for a joined line, and an encoded body for each of its batches.
+func (o Options) Needs() (shard, spool int) {
 	o = o.withDefaults()
 	block := o.BlockSize + o.MaxLine + lineHeader + o.BlockSize/bytesPerRecord*int(unsafe.Sizeof(Record{}))
-	bodies := batches * o.MaxBatch * 3 / 2
+	bodies := batches * max(o.MaxBatch, o.MaxLine) * 3 / 2
+	return o.Blocks*block + bodies, o.spoolBlocks()*block + bodies
+}
+
+// Afford is how many shards so many bytes of memory are enough for, beside that of the spool: at least one, and at most
+// MaxShards.
+func (o Options) Afford(bytes int) int {
+	o = o.withDefaults()
+	shard, spool := o.Needs()
 	if o.Spool != nil {
-		bytes -= o.spoolBlocks()*block + bodies
+		bytes -= spool
 	}
-	return min(max(1, bytes/(o.Blocks*block+bodies)), o.MaxShards)
+	return min(max(1, bytes/shard), o.MaxShards)
 }
 
 // spoolBlocks is how many blocks the spool's shard has: those of its batches, and none to read ahead, for what it reads is

@@ -249,3 +249,49 @@ func TestThrottledWithoutPace(t *testing.T) {
 		}
 	})
 }
+
+// TestPaceIsNoFailure: a target that the lane itself holds waits as long as its stream has no room, and no longer, however
+// often; one that the store sends back waits a second at the least.
+func TestPaceIsNoFailure(t *testing.T) {
+	const size = 98 // 100 ms of the rate, less its margin
+	store := newLimitedStore(1000)
+	onPacedBench(t, 1000, store, 1, func(b *bench) {
+		arrived := func() int {
+			store.mu.Lock()
+			defer store.mu.Unlock()
+			return len(store.lines["a"])
+		}
+		b.in.beQuiet()
+		for i := range 20 { // each finds its stream full, and room for two is waited for
+			b.in.add("a", stamped(size, i, i+1)...)
+			b.after(90 * time.Millisecond)
+			before := arrived()
+			b.after(10 * time.Millisecond)
+			if n := arrived(); before > i/2*2 || n < i/2*2 {
+				t.Fatalf("after %d times 100 ms there are %d lines, 10 ms before there were %d", i+1, n, before)
+			}
+		}
+		if home := b.in.history(); strings.Count(home, "back") == 0 {
+			t.Errorf("came home\n%s\nbut nothing was held", home)
+		}
+	})
+}
+
+// TestInOrderKeepsThePace: a Back that moves to an earlier segment takes with it how long to wait, and why.
+func TestInOrderKeepsThePace(t *testing.T) {
+	target := &LaneTarget{}
+	for _, paced := range []bool{true, false} {
+		b := &Block{Segments: []Segment{
+			{Target: target, Verdict: Delivered},
+			{Target: target, Verdict: Stale, Paced: !paced},
+			{Target: target, Verdict: Back, RetryAfter: time.Minute, Paced: paced},
+		}}
+		inOrder([]*Block{b})
+		if s := &b.Segments[1]; s.Verdict != Back || s.RetryAfter != time.Minute || s.Paced != paced {
+			t.Errorf("%s after %s, paced %v; want back after 1m0s, paced %v", verdictOf(s), s.RetryAfter, s.Paced, paced)
+		}
+		if b.Segments[0].Verdict != Delivered || b.Segments[2].Verdict != Stale {
+			t.Error("the other verdicts are not what they should be")
+		}
+	}
+}

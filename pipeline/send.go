@@ -24,6 +24,7 @@ func (s *shard) send(drain context.Context) {
 		}
 		s.sendBeat.Busy()
 		out.deliver(b)
+		out.report(b)
 		for _, block := range b.blocks {
 			block.settle()
 			s.home.Put(block)
@@ -54,6 +55,7 @@ type sending struct {
 	doubt    string  // the 5xx that is a record's fault and not the store's; empty if there is none
 	suspects []suspect
 	letters  []letter // records that will never be delivered
+	notes    Batch    // for who wants to know; empty if nobody does
 }
 
 // patience is how many 429 a request gets before it is taken apart: the third may be about one target only. A target
@@ -250,6 +252,7 @@ func (s *sending) request(body []byte, whose string, again bool) Answer {
 		return answer // it says nothing about the store
 	}
 	s.lane.stats.count(answer.Code, len(body), again || s.failed > 0)
+	s.note(body, answer.Code)
 	s.lane.answered(answer, whose)
 	switch {
 	case answer.Outcome != Failed:

@@ -43,6 +43,29 @@ func (b *bench) together(lines string, answer func(context.Context, string) Answ
 	close(release)
 }
 
+// ruled waits until all verdicts of a target are there, and no further: what goes back comes again after a while.
+func (b *bench) ruled(key string) {
+	for range 500 {
+		if b.in.underway(key) == 0 {
+			return
+		}
+		b.after(10 * time.Millisecond)
+	}
+	b.t.Errorf("%s has no verdict after 5 s", key)
+}
+
+// settlesAll lets the store take everything from now on, and expects all lines to be settled in the end.
+func (b *bench) settlesAll() {
+	b.t.Helper()
+	b.sink.set(nil)
+	b.after(5 * time.Minute)
+	for _, ft := range b.in.all {
+		if ft.settled != len(ft.lines) {
+			b.t.Errorf("%s: %d of %d lines are settled in the end", ft.Key, ft.settled, len(ft.lines))
+		}
+	}
+}
+
 // TestVerdicts: three targets in one request, one of them with two segments, and what becomes of them by the answers of
 // the store. The request with "first" only makes sure that the others go together.
 func TestVerdicts(t *testing.T) {
@@ -110,21 +133,10 @@ func TestVerdicts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			onBench(t, func(o *Options) { o.Blocks = 12; o.MaxBatch = 10_000; o.BlockSize = 1000 }, func(b *bench) {
 				b.together(tt.lines, tt.answer)
-				for range 100 { // until the verdicts are there, and no further: what goes back comes again after a while
-					if b.in.underway("a") == 0 {
-						break
-					}
-					b.after(50 * time.Millisecond)
-				}
+				b.ruled("a")
 				b.sent(strings.ReplaceAll(tt.sent, ", ", "\n"))
 				b.home("first[0:1] delivered\n" + strings.ReplaceAll(tt.home, ", ", "\n"))
-				b.sink.set(nil)
-				b.after(5 * time.Minute)
-				for _, ft := range b.in.all {
-					if ft.settled != len(ft.lines) {
-						t.Errorf("%s: %d of %d lines are settled in the end", ft.Key, ft.settled, len(ft.lines))
-					}
-				}
+				b.settlesAll()
 			})
 		})
 	}

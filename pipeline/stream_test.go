@@ -175,8 +175,8 @@ func TestAdmitCosts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			errs.reserved.Store(100)
 			b, s := limitedBlock(tt.streams, tt.records...)
-			if got := s.admit(b, now, false); got != tt.admitted || s.cost != tt.want || s.held == tt.admitted {
-				t.Errorf("admitted %v at %v, held %v, want %v at %v", got, s.cost, s.held, tt.admitted, tt.want)
+			if got := s.admit(b, now, false); got != tt.admitted || s.cost != tt.want || s.Paced == tt.admitted {
+				t.Errorf("admitted %v at %v, held %v, want %v at %v", got, s.cost, s.Paced, tt.admitted, tt.want)
 			}
 			if s.Target.Held() == tt.admitted || s.RetryAfter > 0 == tt.admitted {
 				t.Errorf("the reader is told to wait: %v, for %s", s.Target.Held(), s.RetryAfter)

@@ -401,12 +401,7 @@ func TestOneStream(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			onBench(t, func(o *Options) { wide(nil)(o); o.OneStream = true; o.Sink.(*fakeSink).apart = true }, func(b *bench) {
 				b.together(tt.lines, tt.answer)
-				for range 100 {
-					if b.in.underway("a") == 0 {
-						break
-					}
-					b.after(10 * time.Millisecond)
-				}
+				b.ruled("a")
 				sorted := strings.Split(b.sink.requests(false), "\n")
 				slices.Sort(sorted)
 				want := strings.Split(tt.sent, ", ")
@@ -415,13 +410,7 @@ func TestOneStream(t *testing.T) {
 					t.Errorf("sent %s, want %s", got, strings.Join(want, ", "))
 				}
 				b.home("first[0:1] delivered\n" + strings.ReplaceAll(tt.home, ", ", "\n"))
-				b.sink.set(nil)
-				b.after(5 * time.Minute)
-				for _, ft := range b.in.all {
-					if ft.settled != len(ft.lines) {
-						t.Errorf("%s: %d of %d lines are settled in the end", ft.Key, ft.settled, len(ft.lines))
-					}
-				}
+				b.settlesAll()
 			})
 		})
 	}

@@ -275,6 +275,7 @@ func (h *bench) host(path string) {
 	for _, p := range found {
 		files = append(files, pipeline.LogFile{Path: p, Name: filepath.Base(p)})
 	}
+	slices.Reverse(files) // the oldest first
 	h.set.Sync(&pipeline.Target{Key: path, Path: path, Raw: true}, files)
 }
 

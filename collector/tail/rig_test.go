@@ -160,6 +160,7 @@ func (l *rigLane) home(s *rigShard) {
 			case l.calm:
 			case k < 8:
 				v = pipeline.Back
+				seg.Paced = k%2 == 0
 			case k < 11:
 				v = refused
 			case diverts && k < 70:

@@ -175,11 +175,12 @@ func (s *Set) open(l *log, again bool) {
 	first := l.version.Load() == 0
 	files := make([]*file, 0, len(l.found)+1)
 	seen := make(map[*file]bool)
-	for _, lf := range l.found {
+	from := l.younger(old)
+	for i, lf := range l.found {
 		if lf.Gzip && l.target.Raw {
 			continue // nothing in its lines tells whether it was read before it was compressed
 		}
-		f, err := s.find(l, lf, old, first)
+		f, err := s.find(l, lf, old, i >= from)
 		if err != nil {
 			if errors.Is(err, errUnfinished) {
 				s.retry[l] = true
@@ -249,8 +250,8 @@ func (s *Set) tell(l *log) {
 }
 
 // find returns the open file behind a name: one that is known, or else one that is opened now. It returns nil for a
-// file that is no generation of its own.
-func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, first bool) (*file, error) {
+// file that is no generation of its own, as one of a host file's may not be that is not surely new.
+func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, isNew bool) (*file, error) {
 	key, _, _, err := inodeOf(unix.AT_FDCWD, lf.Path)
 	if err != nil {
 		return nil, err
@@ -260,7 +261,7 @@ func (s *Set) find(l *log, lf pipeline.LogFile, known []*file, first bool) (*fil
 			return f, nil
 		}
 	}
-	if l.target.Raw && !first && lf.Path != l.target.Path && s.said[lf.Path] == "" {
+	if !isNew && lf.Path != l.target.Path && s.said[lf.Path] == "" {
 		// logrotate makes a new name beside a log in two ways: by rename, then we know the inode, or by copying or
 		// compressing what we have read already.
 		return nil, nil

@@ -72,7 +72,7 @@ func (src *source) rewind(s *pipeline.Segment) {
 	src.lastTime = src.settledTime
 	src.restoreParts = true
 	set := src.lane.set
-	if s.Paced() {
+	if s.Paced {
 		src.wait = set.now().Add(s.RetryAfter)
 		return
 	}

@@ -304,7 +304,8 @@ func (p *play) home(back int) {
 		case p.rnd.IntN(100) < back:
 			seg.Verdict = pipeline.Back
 			p.floor[seg.Target] = seg.Epoch + 1
-			seg.RetryAfter = time.Duration(p.rnd.IntN(5000)) * time.Millisecond
+			wait := p.rnd.IntN(5000)
+			seg.RetryAfter, seg.Paced = time.Duration(wait)*time.Millisecond, wait%2 == 0
 		default:
 			seg.Verdict = pipeline.Delivered
 			p.arrive(b, seg)

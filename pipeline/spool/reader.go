@@ -209,7 +209,7 @@ func (r *reader) rewind(f *flight, seg *pipeline.Segment, now time.Time) {
 	t.epoch++
 	t.wait = now
 	switch {
-	case seg.Verdict == pipeline.Back && seg.Paced():
+	case seg.Verdict == pipeline.Back && seg.Paced:
 		t.wait = now.Add(seg.RetryAfter)
 	case seg.Verdict == pipeline.Back:
 		d := min(backMost, backFirst<<min(t.attempts, 6))

@@ -202,7 +202,8 @@ func readHead(src io.ReaderAt, first uint64) (version byte, h fileHead, err erro
 	return version, h, nil
 }
 
-// enter makes a file the one that is walked through. What the disk doesn't give of it counts as damaged, for now.
+// enter makes a file the one that is walked through. What the disk doesn't give of it counts as damaged while
+// the scan lasts: the reader asks again.
 func (r *recovery) enter(f *file, end int64) (io.Closer, error) {
 	src, err := r.disk.Open(f.path)
 	if err != nil {
