@@ -14,12 +14,13 @@ PACKAGES := ./... ./.ci/gotest
 STAGES   := ./pipeline/... ./collector/... ./sinks/... ./exporter/...
 BENCH    ?= .
 COUNT    ?= 6
+FROM     ?= 301
 RESULTS  := benchmarks/results
 
 # The packages that have tests behind the tag e2e.
 E2E = $(patsubst %/,%,$(sort $(dir $(shell grep -rlE --include='*_test.go' '^//go:build (.*[^a-z0-9_])?e2e\b' .))))
 
-.PHONY: help run build test vet unit race e2e servers bench profile lint
+.PHONY: help run build test vet unit race model e2e servers bench profile lint
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ unit:
 
 race: ## the tests with the race detector only
 	$(GOTEST) -race $(PACKAGES)
+
+model: ## thousands of random schedules of reading and of the spool, with FROM as the first seed: two minutes
+	go test -count=1 -run '^TestModel$$' ./collector/tail -tail.from $(FROM) -tail.runs 2000
+	go test -count=1 -run '^TestModel$$' ./pipeline/spool -spool.from $(FROM) -spool.runs 3000
 
 e2e: servers ## the tests against real servers, which the first run builds: some minutes
 	$(GOTEST) -count=1 -tags e2e -p 1 -timeout 20m $(E2E)
