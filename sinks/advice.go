@@ -42,7 +42,7 @@ func (s *sender) statusAdvice(r *reply) string {
 		if code >= 500 {
 			return "the store has a trouble of its own: look at its logs"
 		}
-		return "an answer that a log store does not give: check url and type of " + section
+		return "an answer that a store does not give: check url and type of " + section
 	}
 }
 

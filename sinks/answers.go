@@ -43,7 +43,7 @@ func (r *reply) page() bool {
 type acceptance func(r *reply) (wrong, remark string, leftOut int64)
 
 // judge understands an answer. Only 400, 413 and 422 refuse a body for good, and what says by other codes that a request
-// is too large; and not even those if they come from something that is no log store.
+// is too large; and not even those if they come from something that is no store.
 func (s *sender) judge(r *reply) pipeline.Answer {
 	a := pipeline.Answer{Outcome: pipeline.Failed, Code: strconv.Itoa(r.StatusCode)}
 	if r.StatusCode >= 300 {
@@ -75,8 +75,8 @@ func (s *sender) judge(r *reply) pipeline.Answer {
 		return a
 	}
 
-	advice := ""
-	switch r.StatusCode {
+	advice, status := "", r.StatusCode
+	switch status {
 	case http.StatusBadRequest:
 		if a.LeftOut = leftOut(r); a.LeftOut != 0 {
 			a.Outcome, a.Reason = pipeline.Accepted, pipeline.BadRequest
@@ -101,9 +101,12 @@ func (s *sender) judge(r *reply) pipeline.Answer {
 	default:
 		advice = s.statusAdvice(r)
 		if r.StatusCode >= 500 && messageTooLarge(r.words) {
-			a.Outcome, a.Reason = pipeline.Refused, pipeline.TooLarge
+			a.Outcome, a.Reason, status = pipeline.Refused, pipeline.TooLarge, http.StatusRequestEntityTooLarge
 			advice = "the request is larger than the store's grpc_server_max_recv_msg_size: raise it, or lower max_batch of sinks." + s.name
 		}
+	}
+	if own := s.advice[status]; own != "" {
+		advice = own
 	}
 	a.Err = s.complain(r, advice)
 	return a
@@ -118,14 +121,14 @@ func concernsOneStream(words []byte) bool {
 		bytes.Contains(words, []byte("maximum active stream limit exceeded"))
 }
 
-// notAStore finds out the 400 and 422 that don't come from a log store, and so say nothing about the lines: no store
+// notAStore finds out the 400 and 422 that don't come from a store, and so say nothing about the body: no store
 // answers with a web page, but proxies do, and a server that expects TLS says 400 to plain HTTP.
 func notAStore(r *reply) (advice string) {
 	switch {
 	case expectsTLS(r.words):
 		return "the server expects TLS: write https:// in url"
 	case r.page():
-		return "this is a web page and no log store's answer: is url the store's own address, or that of a proxy?"
+		return "this is a web page and no store's answer: is url the store's own address, or that of a proxy?"
 	}
 	return ""
 }

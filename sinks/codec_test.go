@@ -144,7 +144,7 @@ func decodeExport(t testing.TB, compression string, body []byte) *logs.LogsData 
 	return req
 }
 
-func attribute(kvs []*common.KeyValue, key string) *common.AnyValue {
+func keyValue(kvs []*common.KeyValue, key string) *common.AnyValue {
 	for _, kv := range kvs {
 		if kv.Key == key {
 			return kv.Value
@@ -157,17 +157,17 @@ func otlpDecoder(compression string) func(testing.TB, []byte) []got {
 	return func(t testing.TB, body []byte) (all []got) {
 		t.Helper()
 		for _, rl := range decodeExport(t, compression, body).ResourceLogs {
-			where := attribute(rl.Resource.Attributes, "k8s.pod.name").GetStringValue() +
-				attribute(rl.Resource.Attributes, "log.file.path").GetStringValue()
+			where := keyValue(rl.Resource.Attributes, "k8s.pod.name").GetStringValue() +
+				keyValue(rl.Resource.Attributes, "log.file.path").GetStringValue()
 			for _, r := range rl.ScopeLogs[0].LogRecords {
 				g := got{where: where, time: int64(r.TimeUnixNano), text: r.Body.GetStringValue()}
-				g.stream = attribute(r.Attributes, "log.iostream").GetStringValue()
+				g.stream = keyValue(r.Attributes, "log.iostream").GetStringValue()
 				for _, mark := range []string{"truncated", "unfinished"} {
-					if attribute(r.Attributes, "leat."+mark).GetBoolValue() {
+					if keyValue(r.Attributes, "leat."+mark).GetBoolValue() {
 						g.marks += mark + "true"
 					}
 				}
-				g.id = attribute(r.Attributes, "log.record.uid").GetStringValue()
+				g.id = keyValue(r.Attributes, "log.record.uid").GetStringValue()
 				all = append(all, g)
 			}
 		}

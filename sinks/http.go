@@ -57,7 +57,8 @@ type sender struct {
 	request *http.Request // a template; its header is shared by all requests and never written to
 	client  http.Client
 	conns   *connections
-	own     []string // secrets of the configuration, to be kept out of every text
+	advice  map[int]string // by status: what an operator shall do, where the usual words don't fit this protocol
+	own     []string       // secrets of the configuration, to be kept out of every text
 	follow  bool
 	headers bool // the configuration adds headers, which may be secrets
 
@@ -115,12 +116,17 @@ func newSender(r Remote, ownPath, contentType, contentEncoding string, accept ac
 
 // Send posts one body and waits for the answer, at most for the sink's timeout. It implements pipeline.Sink.
 func (s *sender) Send(ctx context.Context, body []byte) pipeline.Answer {
+	return s.post(ctx, s.request, body, s.judge)
+}
+
+// post is Send with the header of another request, and with a judge of its own for the answer.
+func (s *sender) post(ctx context.Context, request *http.Request, body []byte, judge func(*reply) pipeline.Answer) pipeline.Answer {
 	timed, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 
 	on := &loan{body: body}
 	defer on.end()
-	req := s.request.WithContext(timed)
+	req := request.WithContext(timed)
 	req.ContentLength = int64(len(body))
 	req.GetBody = func() (io.ReadCloser, error) { return on.reader(), nil }
 	req.Body = on.reader()
@@ -143,7 +149,7 @@ func (s *sender) Send(ctx context.Context, body []byte) pipeline.Answer {
 	if err != nil {
 		return s.failed(ctx, fmt.Errorf("the answer broke off after %d bytes: %w", n, err))
 	}
-	return s.judge(&reply{Response: resp, words: buf.Bytes(), whole: n < maxAnswer})
+	return judge(&reply{Response: resp, words: buf.Bytes(), whole: n < maxAnswer})
 }
 
 // redirect follows only what repeats the request as it is, and never to where lines or credentials could be read by

@@ -19,7 +19,8 @@ import "github.com/leatd/leat/pipeline"
 //     so that Loki's refusal is heard, and what it left out is counted.
 //   - A stream that is new when the tenant has all the streams it may have (max_global_streams_per_user, 5,000 by
 //     default). leatd cannot know of it. One stream per request (pipeline.Options.OneStream) makes that answer certain,
-//     and every other.
+//     and every other, but for a stream so fast that Loki shards it (see loki_stream.go): it is several again in its own
+//     request, and only a rate keeps Loki from throttling one of them without a word.
 //
 // Where several leatd send to one stream, because no label tells their nodes or pods apart, each keeps to the rate, and
 // their sum may not: keep pod or node_name among the labels.

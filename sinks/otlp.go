@@ -32,12 +32,15 @@ func NewOTLP(r Remote, f OTLPFormat) (*OTLP, error) {
 	return &OTLP{f, s}, nil
 }
 
-func acceptOTLP(r *reply) (wrong, remark string, leftOut int64) {
+func acceptOTLP(r *reply) (wrong, remark string, leftOut int64) { return acceptExport(r, "records") }
+
+// acceptExport understands the answer to an export of any signal; what names the things that it may leave out.
+func acceptExport(r *reply, what string) (wrong, remark string, leftOut int64) {
 	switch {
 	case r.StatusCode == http.StatusNoContent && len(r.words) == 0:
 		return "", "", 0
 	case r.StatusCode != http.StatusOK:
-		return "is not how an OTLP receiver says that it has the lines (200): check url", "", 0
+		return "is not how an OTLP receiver says that it has all (200): check url", "", 0
 	case !r.whole:
 		return fmt.Sprintf("the answer is longer than %d KiB: that is no OTLP receiver: check url", maxAnswer>>10), "", 0
 	case r.Header.Get("Content-Encoding") != "" && len(r.words) > 0:
@@ -58,14 +61,15 @@ func acceptOTLP(r *reply) (wrong, remark string, leftOut int64) {
 	case !ok:
 		return "the answer is none of OTLP's: check the path in url", "", 0
 	case rejected > 0:
-		return "", fmt.Sprintf("the store took the request but not %d of its records: \"%s\"", rejected, message), rejected
+		return "", fmt.Sprintf("the store took the request but not %d of its %s: \"%s\"", rejected, what, message), rejected
 	case message != "":
 		return "", fmt.Sprintf("the store took the request, with a warning: \"%s\"", message), 0
 	}
 	return "", "", 0
 }
 
-// protobufResponse reads an ExportLogsServiceResponse: partial_success = 1 {rejected_log_records = 1, error_message = 2}.
+// protobufResponse reads an ExportLogsServiceResponse: partial_success = 1 {rejected_log_records = 1, error_message = 2};
+// that of metrics has rejected_data_points in the same place.
 func protobufResponse(b []byte) (rejected int64, message string, ok bool) {
 	var partial []byte
 	ok = fields(b, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) bool {
@@ -94,6 +98,7 @@ func jsonResponse(b []byte) (rejected int64, message string, ok bool) {
 	var r struct {
 		PartialSuccess struct {
 			RejectedLogRecords json.Number `json:"rejectedLogRecords"`
+			RejectedDataPoints json.Number `json:"rejectedDataPoints"`
 			ErrorMessage       string      `json:"errorMessage"`
 		} `json:"partialSuccess"`
 	}
@@ -103,12 +108,15 @@ func jsonResponse(b []byte) (rejected int64, message string, ok bool) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return 0, "", false
 	}
-	if r.PartialSuccess.RejectedLogRecords != "" {
-		n, err := r.PartialSuccess.RejectedLogRecords.Int64()
+	for _, number := range []json.Number{r.PartialSuccess.RejectedLogRecords, r.PartialSuccess.RejectedDataPoints} {
+		if number == "" {
+			continue
+		}
+		n, err := number.Int64()
 		if err != nil {
 			return 0, "", false
 		}
-		rejected = n
+		rejected = max(rejected, n)
 	}
 	return rejected, r.PartialSuccess.ErrorMessage, true
 }
@@ -151,6 +159,8 @@ func fields(b []byte, see func(num protowire.Number, typ protowire.Type, v []byt
 			bytes, _ = protowire.ConsumeBytes(b)
 		case protowire.VarintType:
 			number, _ = protowire.ConsumeVarint(b)
+		case protowire.Fixed64Type:
+			number, _ = protowire.ConsumeFixed64(b)
 		}
 		if !see(num, typ, bytes, number) {
 			return false

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -191,6 +192,9 @@ func answers(k Kind) []answerCase {
 		{name: "compressed garbage", serve: status(500, "text/plain", "\x1f\x8b\b\x00garbage\xff\xfe", "Content-Encoding", "gzip"), outcome: pipeline.Failed, code: "500"},
 	}
 	for i := range cases {
+		if k.Metrics { // they have no max_batch
+			cases[i].says = slices.DeleteFunc(cases[i].says, func(says string) bool { return says == "max_batch" })
+		}
 		switch c := &cases[i]; c.name {
 		case "200 login page":
 			c.serve = status(200, "text/html; charset=utf-8", loginPage)
@@ -220,17 +224,21 @@ func answersOf(k Kind, status func(code int, contentType, body string, header ..
 			{name: "yes, compressed", serve: compressed, code: "200"},
 		}
 	}
+	what, inJSON := "records", "rejectedLogRecords"
+	if k.Metrics {
+		what, inJSON = "data points", "rejectedDataPoints"
+	}
 	// ExportLogsServiceResponse {partial_success = 1 {rejected_log_records = 1: 3, error_message = 2: "too old"}}
 	partial := "\x0a\x0b\x08\x03\x12\x07too old"
 	const stored, proto = pipeline.Accepted, "application/x-protobuf"
 	return []answerCase{
 		{name: "empty partial success", serve: status(200, proto, "\x0a\x00"), code: "200"},
 		{name: "warning", serve: status(200, proto, "\x0a\x09\x12\x07too old"), code: "200", says: []string{"a warning", `"too old"`}},
-		{name: "partial success", serve: status(200, proto, partial), code: "200", outcome: stored, leftOut: 3, reason: pipeline.Rejected, says: []string{"not 3 of its records", `"too old"`}},
+		{name: "partial success", serve: status(200, proto, partial), code: "200", outcome: stored, leftOut: 3, reason: pipeline.Rejected, says: []string{"not 3 of its " + what, `"too old"`}},
 		{name: "unknown field", serve: status(200, proto, "\x78\x01"), code: "200"},
 		{name: "JSON", serve: status(200, "application/json; charset=utf-8", "{}"), code: "200"},
-		{name: "JSON partial success", serve: status(200, "application/json", `{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too old"}}`), code: "200",
-			outcome: stored, leftOut: 3, reason: pipeline.Rejected, says: []string{"not 3 of its records", `"too old"`}},
+		{name: "JSON partial success", serve: status(200, "application/json", `{"partialSuccess":{"`+inJSON+`":"3","errorMessage":"too old"}}`), code: "200",
+			outcome: stored, leftOut: 3, reason: pipeline.Rejected, says: []string{"not 3 of its " + what, `"too old"`}},
 		{name: "JSON that is none", serve: status(200, "application/json", `{"partial`), code: "200", outcome: pipeline.Failed, says: []string{"none of OTLP's"}},
 		{name: "200 in words", serve: plain, code: "200", outcome: pipeline.Failed, says: []string{"none of OTLP's", `"hello"`}},
 		{name: "protobuf that is none", serve: status(200, proto, "hello"), code: "200", outcome: pipeline.Failed, says: []string{"none of OTLP's"}},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -127,6 +128,9 @@ func accept(kind string, w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "application/x-protobuf")
 		w.WriteHeader(http.StatusOK) // an empty ExportLogsServiceResponse has no bytes
 		return
+	}
+	if kind == "remote_write" {
+		w.Header().Set("X-Prometheus-Remote-Write-Samples-Written", strconv.Itoa(MetricSamples))
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
