@@ -40,8 +40,7 @@ func BenchmarkScrape(b *testing.B) {
 	bench("text", "", "", lane)
 	bench("text+gzip", "", "gzip", lane)
 	bench("openmetrics+gzip", "application/openmetrics-text;version=1.0.0", "gzip", lane)
-	bench("protobuf+gzip",
-		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", "gzip", lane)
+	bench("protobuf+gzip", protobuf, "gzip", lane)
 	three := []*fakeLane{lane, {name: "archive", rows: lane.rows}, {name: "third", rows: lane.rows}}
 	bench("3-sinks/text+gzip", "", "gzip", three...)
 
@@ -101,5 +100,6 @@ type ready struct {
 func (r ready) Desc() *prometheus.Desc { return r.desc }
 func (r ready) Write(m *dto.Metric) error {
 	m.Label, m.Counter, m.Gauge = r.m.Label, r.m.Counter, r.m.Gauge
+	m.Untyped, m.Summary, m.Histogram, m.TimestampMs = r.m.Untyped, r.m.Summary, r.m.Histogram, r.m.TimestampMs
 	return nil
 }

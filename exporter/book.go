@@ -14,19 +14,30 @@ type book struct {
 	lane  Lane
 	stats stats
 	by    LogsBy
+	most  int // series; 0 is no bound
 
 	rows, before []pipeline.Row // of this scrape and of the one before
 	owners       map[*pipeline.Target]*owner
 	series       map[identity]*series
-	order        []*series // sorted by labels
-	round        uint64    // counts scrapes
+	merged       map[identity]*merged // those without a series of their own
+	order        []*series            // sorted by labels
+	round        uint64               // counts scrapes
 }
 
 // An owner is a target that has a row.
 type owner struct {
 	series *series
-	row    int    // in rows
-	round  uint64 // in which it was last seen
+	merged *merged // what it would have a series of; nil if it has one
+	row    int     // in rows
+	round  uint64  // in which it was last seen
+}
+
+// A merged identity came when there were as many series as there may be: its figures are in the series of the others. It
+// stays there as long as it has owners, even when there is room again: the others' counters would go back if it left
+// them for a series of its own.
+type merged struct {
+	identity
+	owners int
 }
 
 // A series is the sum of its owners' figures, and what owners who left have settled.
@@ -37,14 +48,16 @@ type series struct {
 	line   int               // where it stands in order, and in the page
 }
 
-func newBook(lane Lane, by LogsBy) *book {
+func newBook(lane Lane, by LogsBy, most int) *book {
 	b := &book{
 		name:   valid(lane.Name()),
 		lane:   lane,
 		stats:  lane.Stats(),
 		by:     by,
+		most:   most,
 		owners: make(map[*pipeline.Target]*owner),
 		series: make(map[identity]*series),
+		merged: make(map[identity]*merged),
 	}
 	b.tail = append(appendLabel(nil, "sink", b.name), "} "...)
 	if by == ByNone {
@@ -81,6 +94,7 @@ func (b *book) copyTo(p *lanePage) {
 	for i := range b.rows {
 		add(&p.lines[b.owners[b.rows[i].Target].series.line].figures, &b.rows[i].Figures)
 	}
+	p.merged = int64(len(b.merged))
 	p.unbalanced = 0
 	for i := range p.lines {
 		p.unbalanced += oneIf(!balanced(&p.lines[i].figures))
@@ -108,7 +122,7 @@ func balanced(f *pipeline.Figures) bool {
 func (b *book) admit(t *pipeline.Target, row int) bool {
 	o := b.owners[t]
 	if o == nil {
-		o = &owner{series: b.find(identify(t, b.by))}
+		o = b.assign(identify(t, b.by))
 		o.series.owners++
 		b.owners[t] = o
 	}
@@ -124,6 +138,11 @@ func (b *book) dismiss() {
 			continue
 		}
 		delete(b.owners, t)
+		if m := o.merged; m != nil {
+			if m.owners--; m.owners == 0 {
+				delete(b.merged, m.identity)
+			}
+		}
 		s := o.series
 		if s.owners--; s.owners == 0 {
 			delete(b.series, s.labels.identity)
@@ -137,6 +156,20 @@ func (b *book) dismiss() {
 		settle(&f)
 		add(s.past, &f)
 	}
+}
+
+// assign gives the rows of an identity their series: its own, or once there are too many, that of the others.
+func (b *book) assign(id identity) *owner {
+	m := b.merged[id]
+	if m == nil {
+		if b.series[id] != nil || b.most == 0 || len(b.series) < b.most || id == id.others() {
+			return &owner{series: b.find(id)}
+		}
+		m = &merged{identity: id}
+		b.merged[id] = m
+	}
+	m.owners++
+	return &owner{series: b.find(id.others()), merged: m}
 }
 
 func (b *book) find(id identity) *series {

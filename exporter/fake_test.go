@@ -93,12 +93,14 @@ func pod(namespace, name, container string) *pipeline.Target {
 }
 
 // ledgerOf makes a ledger of fakes, with their stats.
-func ledgerOf(by LogsBy, lanes ...*fakeLane) *Ledger {
+func ledgerOf(by LogsBy, lanes ...*fakeLane) *Ledger { return boundedLedger(by, 0, lanes...) }
+
+func boundedLedger(by LogsBy, maxSeries int, lanes ...*fakeLane) *Ledger {
 	var list []Lane
 	for _, l := range lanes {
 		list = append(list, l)
 	}
-	ledger := NewLedger(by, list...)
+	ledger := NewLedger(by, maxSeries, list...)
 	for _, b := range ledger.books {
 		b.stats = &b.lane.(*fakeLane).stats
 	}

@@ -30,6 +30,8 @@ func families() []family {
 			pipeline.NumReasons, func(l *lanePage, r pipeline.Reason) int64 { return l.sums.Dropped[r].Lines }),
 		perLane("leat_gaps_total", "Log files that vanished before the sink had read them, nobody knows how large, over all containers.", true,
 			func(l *lanePage) int64 { return l.sums.Gaps }),
+		perLane("leat_ledger_merged_series", "Containers, host files or namespaces beyond metrics.logs_max_series: their figures are in the series whose labels say other.", false,
+			func(l *lanePage) int64 { return l.merged }),
 		perLane("leat_ledger_unbalanced_series", "Series in this very answer whose read is not delivered + dropped + pending; always 0.", false,
 			func(l *lanePage) int64 { return l.unbalanced }),
 		perReason("leat_left_out_lines_total", "Lines, at the least, that the store left out of requests without saying whose; they count as delivered.",

@@ -22,6 +22,19 @@ func identify(t *pipeline.Target, by LogsBy) identity {
 	return identity{valid(t.Namespace), valid(t.Pod), valid(t.Container), valid(t.Path)}
 }
 
+// others is the identity that stands for all that have the same labels as this one: each of them says "other".
+func (a *identity) others() (o identity) {
+	for _, l := range [...]struct {
+		own   string
+		other *string
+	}{{a.namespace, &o.namespace}, {a.pod, &o.pod}, {a.container, &o.container}, {a.path, &o.path}} {
+		if l.own != "" {
+			*l.other = "other"
+		}
+	}
+	return o
+}
+
 func (a *identity) compare(b *identity) int {
 	return cmp.Or(
 		cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.pod, b.pod),

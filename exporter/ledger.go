@@ -54,11 +54,12 @@ type Ledger struct {
 	books []*book
 }
 
-// NewLedger makes the ledger of lanes whose names differ.
-func NewLedger(by LogsBy, lanes ...Lane) *Ledger {
+// NewLedger makes the ledger of lanes whose names differ. Each lane has at most that many series of a family, and beside
+// them one for all other containers and one for all other host files; 0 is no bound.
+func NewLedger(by LogsBy, maxSeries int, lanes ...Lane) *Ledger {
 	l := &Ledger{families: families()}
 	for _, lane := range lanes {
-		l.books = append(l.books, newBook(lane, by))
+		l.books = append(l.books, newBook(lane, by, maxSeries))
 	}
 	slices.SortFunc(l.books, func(a, b *book) int { return cmp.Compare(a.name, b.name) })
 	return l
@@ -85,6 +86,7 @@ type lanePage struct {
 	unkept    int64
 
 	unbalanced int64 // of lines, those that do not add up
+	merged     int64 // identities without a line of their own
 	spool      *pipeline.SpoolFigures
 	spooling   int64
 	spoolOf    pipeline.SpoolFigures // what spool points to, unless it is nil
@@ -97,7 +99,7 @@ type line struct {
 }
 
 type answered struct {
-	code string
+	code string // an HTTP status, "ok" or "error": there cannot be many
 	n    int64
 }
 

@@ -2,6 +2,9 @@ package exporter
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 
@@ -10,34 +13,125 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// A Registry is everything that leatd has to show: what is registered with it, and a ledger.
-// It is a prometheus.Registerer and a prometheus.Gatherer.
-type Registry struct {
-	prometheus.Registerer
+// Node is what the registry needs of the node's metrics.
+type Node interface {
+	prometheus.Collector
 
-	others *prometheus.Registry
-	ledger *Ledger
+	// Only returns the collectors that are named by collect, or all but those named by exclude. The error says what is
+	// wrong with that, for the client who asked.
+	Only(collect, exclude []string) (prometheus.Collector, error)
+}
+
+// A Registry is everything that leatd has to show: what is registered with it, and a ledger.
+// It is a prometheus.Registerer and a prometheus.Gatherer. What is gathered is shared by all who ask at the same time, so
+// nobody may change it.
+type Registry struct {
+	prometheus.Registerer // rest
+
+	own  *prometheus.Registry // about the process; each scrape has it, whatever it chooses
+	rest *prometheus.Registry // what else is registered, and the names that are the ledger's
+	all  *prometheus.Registry // own, rest, and the node's metrics
+	node Node                 // nil if they are off
+
+	rounds  rounds
+	ledger  *Ledger
+	trouble *prometheus.CounterVec // scrapes' errors by cause; named as by promhttp
 }
 
 // NewRegistry makes the one registry of the process, with the Go runtime's and the process' own metrics and
 // leat_build_info in it.
 func NewRegistry(version, revision string, ledger *Ledger) *Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(
+	r := &Registry{
+		own: prometheus.NewRegistry(), rest: prometheus.NewRegistry(), all: prometheus.NewRegistry(), ledger: ledger,
+		trouble: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "promhttp_metric_handler_errors_total",
+			Help: "Total number of internal errors encountered by the promhttp metric handler.",
+		}, []string{"cause"}),
+	}
+	r.Registerer = r.rest
+	for _, cause := range []string{gathering, encoding} {
+		r.trouble.WithLabelValues(cause)
+	}
+	r.own.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		buildInfo(version, revision),
-		reserved{ledger.families},
+		r.trouble,
 	)
-	return &Registry{Registerer: r, others: r, ledger: ledger}
+	r.rest.MustRegister(reserved{ledger.families})
+	r.all.MustRegister(r.own, r.rest)
+	return r
+}
+
+// Causes of trouble.
+const (
+	gathering = "gathering"
+	encoding  = "encoding"
+)
+
+// RegisterNode adds the node's metrics, from which a scrape may choose. It is called once, before anything is gathered.
+func (r *Registry) RegisterNode(n Node) error {
+	if err := r.all.Register(n); err != nil {
+		return fmt.Errorf("metrics of the node: %w", err)
+	}
+	r.node = n
+	return nil
 }
 
 // Gather returns everything, sorted by name. What could be gathered is there even if there is an error.
 func (r *Registry) Gather() ([]*dto.MetricFamily, error) {
-	families, err := r.others.Gather()
-	families = append(families, r.ledger.Gather()...)
-	slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
-	return families, err
+	others, err := r.gather(context.Background())
+	return merge(others, r.ledger.Gather()), err
+}
+
+// gather returns everything but the ledger, until ctx ends.
+func (r *Registry) gather(ctx context.Context) ([]*dto.MetricFamily, error) {
+	return r.rounds.join(r.without(r.all)).wait(ctx)
+}
+
+// choose prepares what a scrape names by collect[] or exclude[]. The first gets the collectors that it names and the
+// process' own metrics, as from node_exporter; the second everything but what it names, and the ledger.
+func (r *Registry) choose(collect, exclude []string) (prometheus.Gatherer, error) {
+	if r.node == nil {
+		return nil, errors.New("collect[] and exclude[] choose among the node's collectors, and those are off: metrics.node turns them on")
+	}
+	node, err := r.node.Only(collect, exclude)
+	if err != nil {
+		return nil, err
+	}
+	chosen := prometheus.NewRegistry()
+	chosen.MustRegister(r.own)
+	if len(exclude) > 0 {
+		chosen.MustRegister(r.rest)
+	}
+	if err := chosen.Register(node); err != nil {
+		return nil, err
+	}
+	return r.without(chosen), nil
+}
+
+// without leaves out of what is gathered the names that are the ledger's. Nobody can register them, but a file that the
+// node's textfile collector reads may hold any name, and a family that is there twice can make a whole scrape unreadable.
+func (r *Registry) without(g prometheus.Gatherer) prometheus.GathererFunc {
+	return func() ([]*dto.MetricFamily, error) {
+		families, err := g.Gather()
+		families = slices.DeleteFunc(families, func(mf *dto.MetricFamily) bool {
+			_, found := slices.BinarySearchFunc(r.ledger.families, mf.GetName(),
+				func(f family, name string) int { return cmp.Compare(f.name, name) })
+			if found {
+				err = errors.Join(err, fmt.Errorf("%s is the ledger's own: rename the metric that has this name too", mf.GetName()))
+			}
+			return found
+		})
+		return families, err
+	}
+}
+
+// merge puts two lists together by name, and leaves both as they are.
+func merge(a, b []*dto.MetricFamily) []*dto.MetricFamily {
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	return all
 }
 
 func buildInfo(version, revision string) prometheus.Collector {

@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -11,11 +12,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -35,62 +38,67 @@ func get(h http.Handler, path string, header ...string) *httptest.ResponseRecord
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+// familiesIn are the names of an answer's families in their order.
+func familiesIn(t *testing.T, w *httptest.ResponseRecorder) (names []string) {
+	t.Helper()
+	kind := w.Header().Get("Content-Type")
+	if strings.HasPrefix(kind, "application/vnd.google.protobuf") {
+		d := expfmt.NewDecoder(w.Body, expfmt.Format(kind))
+		for {
+			var mf dto.MetricFamily
+			if err := d.Decode(&mf); errors.Is(err, io.EOF) {
+				return names
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, mf.GetName())
+		}
+	}
+	om := strings.HasPrefix(kind, "application/openmetrics-text")
+	body := w.Body.String()
+	if om != strings.HasSuffix(body, "# EOF\n") {
+		t.Errorf("%s: the end is %q", kind, body[max(0, len(body)-20):])
+	}
+	for line := range strings.Lines(body) {
+		if f := strings.Fields(line); f[0] == "#" && f[1] == "TYPE" {
+			name := f[2]
+			if om && f[3] == "counter" {
+				name += "_total"
+			}
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // TestScrapeOrder checks a whole scrape: every family once, sorted, the ledger's among the others, in all formats.
 func TestScrapeOrder(t *testing.T) {
 	registry := NewRegistry("1.2.3", "abc", ledgerOf(ByContainer, workload(time.Now())...))
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "leat_middle", Help: "h."}, func() float64 { return 4 }))
 	h := newMetrics(registry, discard())
 	for _, accept := range []string{
-		"", "text/plain;version=0.0.4",
-		"application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
-		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+		"", "text/plain;version=0.0.4", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5", protobuf,
 	} {
 		w := get(h, "/metrics", "Accept", accept)
-		var names []string
-		switch kind := w.Header().Get("Content-Type"); {
-		case strings.HasPrefix(kind, "application/vnd.google.protobuf"):
-			d := expfmt.NewDecoder(w.Body, expfmt.Format(kind))
-			for {
-				var mf dto.MetricFamily
-				if err := d.Decode(&mf); errors.Is(err, io.EOF) {
-					break
-				} else if err != nil {
-					t.Fatal(err)
-				}
-				names = append(names, mf.GetName())
-			}
-		default:
-			om := strings.HasPrefix(kind, "application/openmetrics-text")
-			if om != strings.HasPrefix(accept, "application/openmetrics-text") || !om && !strings.HasPrefix(kind, "text/plain") {
-				t.Errorf("Accept %q got %q", accept, kind)
-			}
-			body := w.Body.String()
-			if om != strings.HasSuffix(body, "# EOF\n") {
-				t.Errorf("Accept %q: the end is %q", accept, body[len(body)-20:])
-			}
-			for line := range strings.Lines(body) {
-				if f := strings.Fields(line); f[0] == "#" && f[1] == "TYPE" {
-					name := f[2]
-					if om && f[3] == "counter" {
-						name += "_total"
-					}
-					names = append(names, name)
-				}
-			}
+		kind, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
+		if want, _, _ := strings.Cut(cmp.Or(accept, "text/plain"), ";"); kind != want {
+			t.Errorf("Accept %q got %q", accept, kind)
 		}
+		names := familiesIn(t, w)
 		for i := 1; i < len(names); i++ {
 			if names[i-1] >= names[i] {
 				t.Errorf("Accept %q: %s before %s", accept, names[i-1], names[i])
 			}
 		}
-		all := " " + strings.Join(names, " ") + " "
 		for _, f := range families() {
-			if !strings.Contains(all, " "+f.name+" ") {
+			if !slices.Contains(names, f.name) {
 				t.Errorf("Accept %q: no %s", accept, f.name)
 			}
 		}
 		for _, name := range []string{"leat_build_info", "leat_middle", "go_goroutines", "process_cpu_seconds_total"} {
-			if !strings.Contains(all, " "+name+" ") {
+			if !slices.Contains(names, name) {
 				t.Errorf("Accept %q: no %s", accept, name)
 			}
 		}
@@ -110,21 +118,30 @@ func TestScrapeByName(t *testing.T) {
 
 func TestScrapeCompression(t *testing.T) {
 	h := newMetrics(NewRegistry("", "", ledgerOf(ByContainer, workload(time.Now())...)), discard())
-	for accept, want := range map[string]bool{
-		"": false, "gzip": true, "deflate, gzip;q=0.5": true, "GZIP": true, "br": false,
-		"gzip;q=0": false, "gzip; q=0.0, br": false, "gzipped": false, "*": false,
+	for accept, want := range map[string]string{
+		"": "", "gzip": "gzip", "deflate, gzip;q=0.5": "gzip", "GZIP": "gzip", "br": "",
+		"gzip;q=0": "", "gzip; q=0.0, br": "", "gzipped": "", "*": "",
+		"zstd": "zstd", "gzip, zstd": "zstd", "zstd;q=0, gzip": "gzip",
 	} {
 		for range 2 { // the second time with a writer that was used before
 			w := get(h, "/metrics", "Accept-Encoding", accept)
-			if got := w.Header().Get("Content-Encoding") == "gzip"; got != want {
-				t.Errorf("Accept-Encoding %q: gzip is %v", accept, got)
+			if got := w.Header().Get("Content-Encoding"); got != want {
+				t.Errorf("Accept-Encoding %q: %q", accept, got)
 			}
 			body := io.Reader(w.Body)
-			if want {
+			switch want {
+			case "gzip":
 				z, err := gzip.NewReader(body)
 				if err != nil {
 					t.Fatal(err)
 				}
+				body = z
+			case "zstd":
+				z, err := zstd.NewReader(body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer z.Close()
 				body = z
 			}
 			b, err := io.ReadAll(body)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
@@ -96,7 +97,7 @@ func pages(o Options) (http.Handler, error) {
 		},
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", newMetrics(o.Registry, o.Log))
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(o.Registry.own, newMetrics(o.Registry, o.Log)))
 	mux.Handle("GET /audit", &auditPage{o.Registry.ledger, o.Version, o.Node, time.Now().UTC()})
 	if o.Pprof {
 		config.Links = append(config.Links,

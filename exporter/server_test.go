@@ -203,3 +203,32 @@ func TestListenerFails(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 }
+
+// TestHead: who only asks whether there is a page gets its head, and who scrapes is counted as promhttp counts.
+func TestHead(t *testing.T) {
+	s := serve(t, options())
+	defer http.DefaultClient.CloseIdleConnections()
+	url := "http://" + s.Addrs()[0].String() + "/metrics"
+	resp, err := http.Head(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
+		t.Errorf("%s %v", resp.Status, resp.Header)
+	}
+	if code, body := (visitor{}).visit(t, url+"?collect[]=cpu"); code != 400 {
+		t.Errorf("%d %s", code, body)
+	}
+	_, body := visitor{}.visit(t, url)
+	got := samples(t, body)
+	for key, want := range map[string]float64{
+		`promhttp_metric_handler_requests_total{code="200"}`: 1, `promhttp_metric_handler_requests_total{code="400"}`: 1,
+		`promhttp_metric_handler_requests_total{code="503"}`: 0, `promhttp_metric_handler_requests_in_flight`: 1,
+		`promhttp_metric_handler_errors_total{cause="gathering"}`: 0, `promhttp_metric_handler_errors_total{cause="encoding"}`: 0,
+	} {
+		if v, there := got[key]; !there || v != want {
+			t.Errorf("%s is %v (%v), want %v", key, v, there, want)
+		}
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,15 +27,21 @@ func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from st
 	}
 	var wrong []error
 	for _, s := range cfg.Sinks {
-		if err := checkSink(s, cfg.OwnLabels()); err != nil {
+		if err := checkSink(s, cfg); err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	if cfg.Metrics.Node {
+		if _, err := newNode(flags, cfg, slog.New(slog.DiscardHandler)); err != nil {
 			wrong = append(wrong, err)
 		}
 	}
 	bad, good := len(wrong) > 0, "good"
 	if bad {
-		good = "a sink can't be made of it, see below"
+		good = "it does not work, see below"
 	}
-	fmt.Fprintf(stdout, "configuration  %s: %s\nnode           %s\nstate          %s\n", from, good, cfg.Node, cfg.State)
+	fmt.Fprintf(stdout, "configuration  %s: %s\nnode           %s\nstate          %s\nmetrics        %s\n",
+		from, good, cfg.Node, cfg.State, measures(flags, cfg))
 
 	var found census
 	if err := look(ctx, flags, cfg, &found, slog.New(&remarks{census: &found})); err != nil {
@@ -43,8 +51,11 @@ func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from st
 	found.print(stdout)
 
 	fmt.Fprintln(stdout, "\nWHERE IT GOES")
+	if len(cfg.Sinks) == 0 {
+		fmt.Fprintln(stdout, "  nowhere: metrics are served, and there are no logs")
+	}
 	for _, s := range cfg.Sinks {
-		fmt.Fprintf(stdout, "  %s\n", s)
+		fmt.Fprintf(stdout, "  %s%s\n", s, signals(s))
 	}
 	for _, err := range wrong {
 		fmt.Fprintln(stderr, err)
@@ -55,17 +66,56 @@ func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from st
 	return exitOK
 }
 
+// measures says in words what is measured, and how the figures leave the node.
+func measures(flags *config.Flags, cfg *config.Config) string {
+	what := "leatd's own"
+	if cfg.Metrics.Containers {
+		what = "the containers', " + what
+	}
+	if cfg.Metrics.Node {
+		what = "the node's, " + what
+	}
+	what += "; served on " + strings.Join(flags.ListenAddresses, ", ")
+	if slices.ContainsFunc(cfg.Sinks, config.Sink.TakesMetrics) {
+		what += ", pushed every " + cfg.Metrics.Interval.String()
+	}
+	return what
+}
+
+// signals says what a sink is sent where that is not logs alone.
+func signals(s config.Sink) string {
+	switch {
+	case s.TakesLogs() && s.TakesMetrics():
+		return ": logs and metrics"
+	case s.TakesMetrics():
+		return ": metrics"
+	}
+	return ""
+}
+
 // checkSink makes what can be made of a sink without touching anything: for stores behind HTTP that reads certificates
 // and passwords.
-func checkSink(s config.Sink, own []string) error {
+func checkSink(s config.Sink, cfg *config.Config) error {
 	if s.Type == config.TypeFile || s.Type == config.TypeConsole {
 		return nil
 	}
-	sink, err := newSink(s, own, io.Discard)
-	if err != nil {
-		return fmt.Errorf("sinks.%w", err)
+	if s.TakesLogs() {
+		sink, err := newSink(s, cfg.OwnLabels(), io.Discard)
+		if err != nil {
+			return fmt.Errorf("sinks.%w", err)
+		}
+		if err := sink.Close(); err != nil {
+			return err
+		}
 	}
-	return sink.Close()
+	if s.TakesMetrics() {
+		sink, err := newPushSink(s, cfg)
+		if err != nil {
+			return fmt.Errorf("sinks.%w", err)
+		}
+		return sink.Close()
+	}
+	return nil
 }
 
 // lookFor is how long discovery may take to see everything once; a folder that can't be listed is looked at for ever.

@@ -47,6 +47,7 @@ func demo(ctx context.Context, flags *config.Flags, stdout, stderr io.Writer) in
 
 	cfg := config.Default(func(string) (string, bool) { return "demo-node", true })
 	cfg.Logs.Pods = pods
+	cfg.Metrics.Node, cfg.Metrics.Containers = false, false // it is about the sample workloads, not about this machine
 	cfg.SetState(filepath.Join(dir, "state"))
 	agentFlags := *flags
 	agentFlags.RootFS = "/"

@@ -16,13 +16,10 @@ import (
 	"github.com/leatd/leat/benchmarks/servers"
 )
 
-// The limits of these tests: of a stream Loki takes 128 KiB in a second and 640 KiB at once. Without sharding it refuses
-// single entries, with it whole streams; a desired rate that nothing reaches keeps it from really sharding.
-func limitedLoki(t *testing.T, sharding string) *servers.Loki {
+// startLoki starts the real Loki; it ends with the test.
+func startLoki(t *testing.T, options servers.LokiOptions) *servers.Loki {
 	t.Helper()
-	loki, err := servers.StartLoki(t.Context(), servers.LokiOptions{Limits: map[string]string{
-		"per_stream_rate_limit": "128KB", "per_stream_rate_limit_burst": "640KB", "shard_streams": sharding,
-	}})
+	loki, err := servers.StartLoki(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +29,15 @@ func limitedLoki(t *testing.T, sharding string) *servers.Loki {
 		}
 	})
 	return loki
+}
+
+// The limits of these tests: of a stream Loki takes 128 KiB in a second and 640 KiB at once. Without sharding it refuses
+// single entries, with it whole streams; a desired rate that nothing reaches keeps it from really sharding.
+func limitedLoki(t *testing.T, sharding string) *servers.Loki {
+	t.Helper()
+	return startLoki(t, servers.LokiOptions{Limits: map[string]string{
+		"per_stream_rate_limit": "128KB", "per_stream_rate_limit_burst": "640KB", "shard_streams": sharding,
+	}})
 }
 
 var shardings = map[string]string{"by entry": "{enabled: false}", "whole streams": "{enabled: true, desired_rate: 1GB}"}

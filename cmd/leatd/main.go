@@ -6,6 +6,7 @@
 //	check.go    leatd check
 //	census.go   what check has found
 //	audit*.go   leatd audit: asks, and prints
+//	handover.go leatd handover
 //	demo.go     leatd demo
 package main
 
@@ -71,8 +72,11 @@ func leatd(ctx context.Context, args []string, env func(string) (string, bool), 
 		fmt.Fprintf(stderr, "leatd: flags: --path.rootfs: %s is no folder: name the folder where the host's root is mounted\n", flags.RootFS)
 		return exitBadInput
 	}
-	if flags.Command == config.CommandCheck {
+	switch flags.Command {
+	case config.CommandCheck:
 		return check(ctx, flags, cfg, from, stdout, stderr)
+	case config.CommandHandover:
+		return handOver(cfg.State, flags.HandoverTo, stdout, stderr)
 	}
 	log := newLog(flags, stderr)
 	if from == "" {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -18,6 +19,21 @@ const (
 	// memoryLeast is what leatd works with at the least, the same as the configuration asks for.
 	memoryLeast = 32 << 20
 )
+
+// tune sets what the Go runtime may use, where the environment does not.
+func (a *agent) tune() {
+	limit, why := memoryLimit(a.cfg, "/")
+	a.log.Info("memory", "limit", humanBytes(limit), "because_of", why)
+	debug.SetMemoryLimit(limit)
+	a.cfg.MemoryLimit = config.Size(limit)
+	lanes := len(a.logSinks()) > 0
+	if os.Getenv("GOGC") == "" && lanes {
+		debug.SetGCPercent(50) // blocks live for ever and hold no pointers: collecting twice as often costs next to nothing
+	}
+	if os.Getenv("GOMAXPROCS") == "" && !lanes {
+		runtime.GOMAXPROCS(1) // nothing but scrapes: a fifth of their cost is to wake up further threads
+	}
+}
 
 // memoryLimit is what leatd's memory is held to, and why. The owner's word goes first: memory_limit, then GOMEMLIMIT.
 // Without either it is the default, or less where the cgroup gives less; root is where /proc is.

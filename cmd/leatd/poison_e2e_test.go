@@ -20,17 +20,9 @@ func TestRealLokiLeavesOut(t *testing.T) {
 	for _, kind := range []string{"loki", "loki, certain", "otlp"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			loki, err := servers.StartLoki(t.Context(), servers.LokiOptions{Limits: map[string]string{
+			loki := startLoki(t, servers.LokiOptions{Limits: map[string]string{
 				"max_line_size": "1KB", "reject_old_samples": "true", "reject_old_samples_max_age": "24h",
 			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := loki.Stop(); err != nil {
-					t.Error(err)
-				}
-			}()
 			h := newHost(t)
 			cfg := h.config("loki", loki.URL)
 			switch kind {
@@ -103,15 +95,7 @@ func TestRealLokiLeavesOut(t *testing.T) {
 // send less, and nothing is refused.
 func TestRealLokiTakesSmallerMessages(t *testing.T) {
 	t.Parallel()
-	loki, err := servers.StartLoki(t.Context(), servers.LokiOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := loki.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	loki := startLoki(t, servers.LokiOptions{})
 	h := newHost(t)
 	const lines, size = 40_000, 400
 	var b strings.Builder
@@ -119,7 +103,9 @@ func TestRealLokiTakesSmallerMessages(t *testing.T) {
 		fmt.Fprintf(&b, "%s stdout F %08d%s\n", started.Add(time.Duration(i)*time.Millisecond).UTC().Format(time.RFC3339Nano), i, strings.Repeat(".", size))
 	}
 	h.write("ns_pod_uid/app/0.log", b.String())
-	d := start(t, "--config.file", h.config("otlp", loki.URL+"/otlp/v1/logs", "max_batch: 16MiB"))
+	cfg := h.file("leat.yaml", fmt.Sprintf("memory_limit: 256MiB\nnode: node-1\nstate: %s\nlogs: {pods: %s}\nsinks:\n"+
+		"  central: {type: otlp, url: %s/otlp/v1/logs, max_wait: 20ms, max_batch: 16MiB}\n", h.state, h.pods, loki.URL))
+	d := start(t, "--config.file", cfg)
 	d.metric(lines, "leat_log_delivered_lines_total")
 	d.metric(0, "leat_dropped_lines_total")
 	d.says("sink refuses requests for their size")

@@ -37,9 +37,14 @@ func (h *host) deadLetters() (all []deadLetter) {
 
 const poison = "poison \xff seq=x"
 
-// poisoned tells whether a request has the line. What came through OTLP or JSON is valid UTF-8 by then.
-func poisoned(lines []sinktest.Line) bool {
-	return slices.ContainsFunc(lines, func(l sinktest.Line) bool { return strings.HasPrefix(l.Text, "poison") })
+// toPoison answers a request that has the line; it takes all others. What came through OTLP or JSON is valid UTF-8 by then.
+func toPoison(r sinktest.Reply) func([]sinktest.Line) sinktest.Reply {
+	return func(lines []sinktest.Line) sinktest.Reply {
+		if slices.ContainsFunc(lines, func(l sinktest.Line) bool { return strings.HasPrefix(l.Text, "poison") }) {
+			return r
+		}
+		return sinktest.Reply{}
+	}
 }
 
 // TestPoison: one line among ten thousand that the store refuses, by whatever answer, is a dead letter, and the only one.
@@ -62,12 +67,7 @@ func TestPoison(t *testing.T) {
 			t.Run(kind+" "+tt.name, func(t *testing.T) {
 				t.Parallel()
 				h, store := newHost(t), newDepot(t, kind).choosy()
-				store.answer(func(lines []sinktest.Line) sinktest.Reply {
-					if poisoned(lines) {
-						return tt.reply
-					}
-					return sinktest.Reply{}
-				})
+				store.answer(toPoison(tt.reply))
 				const containers, each = 5, 2000
 				for c := range containers {
 					name := fmt.Sprintf("ns_pod_uid/c%d/0.log", c)
@@ -111,12 +111,7 @@ func TestPoison(t *testing.T) {
 func TestDeadLettersOff(t *testing.T) {
 	t.Parallel()
 	h, store := newHost(t), newDepot(t, "http").choosy()
-	store.answer(func(lines []sinktest.Line) sinktest.Reply {
-		if poisoned(lines) {
-			return sinktest.Reply{Status: 400, ContentType: "text/plain"}
-		}
-		return sinktest.Reply{}
-	})
+	store.answer(toPoison(sinktest.Reply{Status: 400, ContentType: "text/plain"}))
 	h.write("ns_pod_uid/app/0.log", cri(0, "stdout", "seq=0", poison, "seq=1"))
 	d := start(t, "--config.file", h.config("http", store.URL, "dead_letter: {max_bytes: 0}"))
 	d.metric(1, "leat_log_dropped_lines_total", "reason=bad_request")
@@ -131,12 +126,7 @@ func TestDeadLettersOff(t *testing.T) {
 func TestDeadLettersCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	h, store := newHost(t), newDepot(t, "http").choosy()
-	store.answer(func(lines []sinktest.Line) sinktest.Reply {
-		if poisoned(lines) {
-			return sinktest.Reply{Status: 400, ContentType: "text/plain"}
-		}
-		return sinktest.Reply{}
-	})
+	store.answer(toPoison(sinktest.Reply{Status: 400, ContentType: "text/plain"}))
 	if err := os.MkdirAll(filepath.Join(h.state, "central"), 0o750); err != nil {
 		t.Fatal(err)
 	}

@@ -25,14 +25,16 @@ func maxBody(kind string) int {
 	return 0
 }
 
-// newSink makes the sink that the configuration describes. own are the names of the owner's labels.
+// remoteOf is where a sink's requests of one signal go.
+func remoteOf(s config.Sink, signal string) sinks.Remote {
+	return sinks.Remote{
+		Name: s.Name, URL: s.SignalURL(signal), Tenant: s.Tenant, HTTP: s.HTTP, Timeout: s.Timeout, Version: version,
+	}
+}
+
+// newSink makes the sink of logs that the configuration describes. own are the names of the owner's labels.
 func newSink(s config.Sink, own []string, stdout io.Writer) (store, error) {
-	remote := sinks.Remote{
-		Name: s.Name, Tenant: s.Tenant, HTTP: s.HTTP, Timeout: s.Timeout, Version: version,
-	}
-	if s.URL.URL != nil {
-		remote.URL = s.URL.String()
-	}
+	remote := remoteOf(s, config.SignalLogs)
 	switch s.Type {
 	case config.TypeLoki:
 		return sinks.NewLoki(remote, sinks.LokiFormat{Labels: s.Labels, Metadata: s.StructuredMetadata, Own: own, RecordID: s.RecordID}, int64(s.StreamRate))
@@ -47,5 +49,5 @@ func newSink(s config.Sink, own []string, stdout io.Writer) (store, error) {
 	case config.TypeConsole:
 		return sinks.NewConsole(s.Name, stdout, s.RecordID), nil
 	}
-	return nil, fmt.Errorf("sinks.%s: type %q is none of loki, otlp, http, file, console", s.Name, s.Type)
+	return nil, fmt.Errorf("sinks.%s: type %q takes no logs", s.Name, s.Type)
 }

@@ -139,15 +139,7 @@ func collect(t *testing.T, kind, url string, more ...string) []*program {
 
 // TestRealLoki: what Loki gives back is what the programs wrote, line by line: labels, time, text and order.
 func TestRealLoki(t *testing.T) {
-	loki, err := servers.StartLoki(t.Context(), servers.LokiOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := loki.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	loki := startLoki(t, servers.LokiOptions{})
 	ps := collect(t, "loki", loki.URL)
 	streams, err := loki.Query(t.Context(), `{node_name="node-1"}`, started.Add(-time.Hour), time.Now().Add(time.Hour))
 	if err != nil {

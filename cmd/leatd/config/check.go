@@ -61,9 +61,14 @@ func (d *decoder) check(c *Config) {
 		}
 		d.labels(path+".labels", f.Labels, c.Labels)
 	}
+	d.checkMetrics(&c.Metrics)
+	d.checkTraces(&c.Traces)
 	folders := make(map[string]string)
 	for i := range c.Sinks {
 		d.checkSink(&c.Sinks[i], c, folders)
+	}
+	if len(d.problems) == 0 { // it adds up what must be good
+		d.checkMemory(c)
 	}
 }
 

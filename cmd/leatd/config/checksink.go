@@ -3,16 +3,13 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
-	promconfig "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
-	"golang.org/x/net/http/httpguts"
 )
 
 var sinkName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}$`)
@@ -48,7 +45,7 @@ func (d *decoder) sinks(n *yaml.Node, path string, v reflect.Value) {
 			d.structure(value, reflect.ValueOf(&s).Elem(), at, typ)
 		}
 		if _, given := d.places[at+".type"]; !given || s.Type == "" {
-			d.problem(key, at, "has no type: add type: loki, otlp, http, file or console")
+			d.problem(key, at, "has no type: add type: loki, otlp, http, remote_write, file or console")
 		}
 		all = append(all, s)
 	})
@@ -64,7 +61,7 @@ func (d *decoder) typeOf(n *yaml.Node) string {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == "type" && n.Content[i+1].Kind == yaml.ScalarNode {
 			typ, _, _ := expand(n.Content[i+1].Value, d.env)
-			if slices.Contains([]string{TypeLoki, TypeOTLP, TypeHTTP, TypeFile, TypeConsole}, typ) {
+			if slices.Contains(sinkTypes, typ) {
 				return typ
 			}
 		}
@@ -94,8 +91,9 @@ func (d *decoder) checkSink(s *Sink, c *Config, folders map[string]string) {
 	case TypeLoki:
 		d.checkLoki(s, c, path)
 		fallthrough
-	case TypeOTLP, TypeHTTP:
+	case TypeOTLP, TypeHTTP, TypeRemoteWrite:
 		d.checkHTTP(s, path)
+		d.checkSignals(s, path)
 	}
 }
 
@@ -107,12 +105,10 @@ func (d *decoder) checkHTTP(s *Sink, path string) {
 		d.reject(path, "has no url: add one, such as url: http://HOST:PORT")
 	case u == nil:
 		d.reject(path+".url", "is empty: write the server's address, such as http://HOST:PORT")
-	case u.User != nil:
-		d.reject(path+".url", "holds a user or a password, which would be shown in logs: put them in basic_auth")
-	case u.Path == "" || u.Path == "/":
-		u.Path = paths[s.Type]
+	default:
+		d.checkURL(path+".url", u, s.ownPath())
 	}
-	if known := compressions[s.Type]; !slices.Contains(known, s.Compression) {
+	if known := compressions[s.Type]; known != nil && !slices.Contains(known, s.Compression) {
 		d.reject(path+".compression", "must be %s for a sink of type %s", strings.Join(known, " or "), s.Type)
 	}
 	if n := s.Spool.MaxBytes; n != 0 && n < minSpool {
@@ -121,55 +117,44 @@ func (d *decoder) checkHTTP(s *Sink, path string) {
 	if n := s.DeadLetter.MaxBytes; n != 0 && n < MiB {
 		d.reject(path+".dead_letter.max_bytes", "must be 0 to keep none, or at least 1MiB")
 	}
-	d.checkHeaders(s, path)
-	headers := s.HTTP.HTTPHeaders
-	s.HTTP.HTTPHeaders = nil // checked above, with their places
-	if err := s.HTTP.Validate(); err != nil {
-		d.complain(path, err)
-	}
-	s.HTTP.HTTPHeaders = headers
-	if a := s.HTTP.Authorization; a != nil {
-		at := path + ".authorization.credentials"
-		if _, given := d.places[at]; !given {
-			at = path + ".bearer_token"
-		}
-		d.headerValue(at, string(a.Credentials))
-	}
-	if o := s.HTTP.OAuth2; o != nil && o.TokenURL != "" {
-		if _, err := parseURL(o.TokenURL, "http", "https"); err != nil {
-			d.reject(path+".oauth2.token_url", "%s", err)
-		}
-	}
+	d.checkClient(path, &s.HTTP, s.Tenant)
 }
 
-func (d *decoder) checkHeaders(s *Sink, path string) {
-	if s.HTTP.HTTPHeaders == nil {
+// logsOnly are the keys that say how logs are sent.
+var logsOnly = []string{"max_wait", "max_batch", "max_rate", "max_shards", "record_id", "dead_letter"}
+
+// checkSignals checks what a sink is sent beside logs, or in their place.
+func (d *decoder) checkSignals(s *Sink, path string) {
+	if s.Type == TypeOTLP {
+		known := []string{SignalLogs, SignalMetrics}
+		for i, name := range s.Signals {
+			at := fmt.Sprintf("%s.signals[%d]", path, i)
+			if !slices.Contains(known, name) {
+				d.reject(at, "%s", oneOf(name, strings.Join(known, ","), false))
+			} else if slices.Contains(s.Signals[:i], name) {
+				d.reject(at, "is named twice: remove one")
+			}
+		}
+		if len(s.Signals) == 0 {
+			d.reject(path+".signals", "is empty: name logs, metrics or both, or remove the sink")
+		}
+		if u := s.URL.URL; u != nil && s.TakesLogs() && s.TakesMetrics() && (strings.HasSuffix(u.Path, paths[TypeOTLP]) || strings.HasSuffix(u.Path, otlpMetrics)) {
+			d.reject(path+".url", "is the path of one signal, and there are two: leave %s and %s away, they are added", paths[TypeOTLP], otlpMetrics)
+		}
+	}
+	if s.TakesLogs() {
 		return
 	}
-	for name, h := range s.HTTP.HTTPHeaders.Headers {
-		at := path + ".http_headers." + name
-		key := d.places[at].key
-		_, reserved := promconfig.ReservedHeaders[http.CanonicalHeaderKey(name)]
-		switch {
-		case !httpguts.ValidHeaderFieldName(name):
-			d.problem(key, path+".http_headers", "not the name of a header: use letters, digits and -")
-		case reserved:
-			d.problem(key, at, "leatd sets this header itself: remove it (for Authorization there are basic_auth, authorization and oauth2)")
-		case s.Tenant != "" && strings.EqualFold(name, "X-Scope-OrgID"):
-			d.problem(key, at, "the key tenant sets this header already: remove one of the two")
-		}
-		for i, v := range h.Values {
-			d.headerValue(fmt.Sprintf("%s.values[%d]", at, i), v)
-		}
-		for i, v := range h.Secrets {
-			d.headerValue(fmt.Sprintf("%s.secrets[%d]", at, i), string(v))
+	for _, key := range logsOnly {
+		if p, given := d.places[join(path, key)]; given {
+			d.problem(p.key, path, "%s is about logs, and this sink takes none: remove it", key)
 		}
 	}
-}
-
-func (d *decoder) headerValue(path, value string) {
-	if !httpguts.ValidHeaderFieldValue(value) {
-		d.reject(path, "has a line break or another control character, which a header cannot hold")
+	if s.Spool.WhenFull != DropOldest {
+		if _, given := d.places[path+".spool.when_full"]; given {
+			d.reject(path+".spool.when_full", "must be drop_oldest for a sink that takes no logs: metrics can't wait where they are")
+		}
+		s.Spool.WhenFull = DropOldest
 	}
 }
 
@@ -183,9 +168,6 @@ func (d *decoder) checkLoki(s *Sink, c *Config, path string) {
 	}
 	if least := (lokiBlock + c.Logs.MaxLine) / 4; s.StreamRate != 0 && s.StreamRate < least {
 		d.reject(path+".stream_rate", "must be 0 for no limit, or at least %s (a second), a quarter of 256KiB and max_line: a block of lines must pass", least)
-	}
-	if !httpguts.ValidHeaderFieldValue(s.Tenant) || strings.TrimSpace(s.Tenant) != s.Tenant {
-		d.reject(path+".tenant", "has a space at an end or a control character: it goes as a header")
 	}
 	own := c.OwnLabels()
 	known := slices.Concat(LokiFields[:], own)

@@ -26,8 +26,9 @@ type Config struct {
 
 	Logs    Logs    `yaml:"logs"`
 	Metrics Metrics `yaml:"metrics"`
+	Traces  Traces  `yaml:"traces"`
 
-	// Sinks are sorted by name; there is at least one.
+	// Sinks are sorted by name; there is at least one where logs are read.
 	Sinks Sinks `yaml:"sinks"`
 }
 
@@ -68,18 +69,8 @@ type File struct {
 	Labels map[string]string `yaml:"labels"`
 }
 
-// Metrics says what leatd's own metrics show.
-type Metrics struct {
-	// LogsBy is ByContainer, ByNamespace or ByNone: how finely the ledger of logs is served.
-	LogsBy string `yaml:"logs_by" oneof:"container,namespace,none"`
-}
-
-// How finely the ledger of logs is served.
-const (
-	ByContainer = "container"
-	ByNamespace = "namespace"
-	ByNone      = "none"
-)
+// DefaultPods is where the kubelet keeps the logs of containers.
+const DefaultPods = "/var/log/pods"
 
 // LocalSink is the name of the sink that leatd makes up where none is configured.
 const LocalSink = "local"
@@ -92,7 +83,7 @@ func Default(env func(name string) (value string, ok bool)) *Config {
 		State:       "/var/lib/leat",
 		MemoryLimit: 64 * MiB,
 		Logs: Logs{
-			Pods:        "/var/log/pods",
+			Pods:        DefaultPods,
 			Start:       StartBeginning,
 			StartMaxAge: 24 * time.Hour,
 			MaxLine:     256 * KiB,
@@ -100,7 +91,8 @@ func Default(env func(name string) (value string, ok bool)) *Config {
 			HoldMaxBytes: GiB,
 			HoldMaxAge:   24 * time.Hour,
 		},
-		Metrics: Metrics{LogsBy: ByContainer},
+		Metrics: defaultMetrics(),
+		Traces:  defaultTraces(),
 	}
 	c.fill()
 	return c
@@ -118,7 +110,7 @@ func nodeName(env func(string) (string, bool)) string {
 
 // fill adds what follows from other keys.
 func (c *Config) fill() {
-	if len(c.Sinks) == 0 {
+	if len(c.Sinks) == 0 && c.ReadsLogs() {
 		s := defaultSink(TypeFile)
 		s.Name = LocalSink
 		c.Sinks = Sinks{s}
@@ -129,6 +121,9 @@ func (c *Config) fill() {
 		}
 	}
 }
+
+// ReadsLogs tells that there is a place where logs are looked for.
+func (c *Config) ReadsLogs() bool { return c.Logs.Pods != "" || len(c.Logs.Files) > 0 }
 
 // MemoryGiven tells that MemoryLimit is the owner's word and not the default.
 func (c *Config) MemoryGiven() bool { return c.memoryGiven }

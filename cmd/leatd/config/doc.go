@@ -1,7 +1,7 @@
 // Package config reads what the owner of a node wants of leatd: the YAML file and the command line.
 //
-// It is plain data. Nothing here opens a log, a socket or a store, and no other package of the project is imported;
-// cmd/leatd turns a [Config] into targets, lanes and sinks. The one foreign type is HTTPClientConfig of
+// It is plain data. Nothing here opens a log, a socket or a store, and no other package of the project is imported but the
+// one that knows node_exporter's flags; cmd/leatd turns a [Config] into targets, lanes and sinks. The one foreign type is HTTPClientConfig of
 // prometheus/common, so that TLS, passwords, tokens and proxies are written as in every Prometheus configuration.
 //
 // What it promises:

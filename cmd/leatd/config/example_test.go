@@ -40,7 +40,7 @@ func TestExampleUncommented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Labels) != 2 || len(got.Logs.Include) != 2 || len(got.Logs.Exclude) != 1 || len(got.Logs.Files) != 1 || len(got.Sinks) != 5 {
+	if len(got.Labels) != 2 || len(got.Logs.Include) != 2 || len(got.Logs.Exclude) != 1 || len(got.Logs.Files) != 1 || len(got.Sinks) != 6 || got.Traces.URL.URL == nil {
 		t.Fatalf("not all was uncommented: %+v", got)
 	}
 	for _, s := range got.Sinks {

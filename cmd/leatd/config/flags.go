@@ -1,29 +1,34 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/leatd/leat/collector/node/flags"
 )
 
 // The commands.
 const (
-	CommandRun     = "run"
-	CommandCheck   = "check"
-	CommandAudit   = "audit"
-	CommandDemo    = "demo"
-	CommandVersion = "version"
+	CommandRun      = "run"
+	CommandCheck    = "check"
+	CommandAudit    = "audit"
+	CommandHandover = "handover"
+	CommandDemo     = "demo"
+	CommandVersion  = "version"
 )
 
 // DefaultListenAddress is where metrics are served if nothing else is said.
 const DefaultListenAddress = ":9110"
 
 // Flags are the command line. Every flag but --help and --version has an environment variable that holds where the flag
-// is not given: LEAT_ and the flag's name, LEAT_AUDIT_ and LEAT_DEMO_ for those of audit and demo.
+// is not given: LEAT_ and the flag's name, LEAT_AUDIT_ and so on for those of commands.
 type Flags struct {
 	Command string // one of the commands
 
@@ -34,7 +39,10 @@ type Flags struct {
 	LogLevel        string   // debug, info, warn or error
 	LogFormat       string   // logfmt or json
 	ProcFS          string
+	SysFS           string
 	RootFS          string // what stands before every path of the host
+	UdevData        string
+	Collectors      flags.Values // what was said for node_exporter's flags; nil if nothing was
 	ShutdownTimeout time.Duration
 	Pprof           bool
 
@@ -45,6 +53,8 @@ type Flags struct {
 	AuditSinceStart bool
 	AuditAll        bool
 	AuditJSON       bool
+
+	HandoverTo Owner
 
 	DemoDir      string        // empty: a temporary folder, removed at the end
 	DemoDuration time.Duration // 0: until interrupted
@@ -64,7 +74,7 @@ func ParseFlags(args []string, env func(name string) (value string, ok bool), ou
 	app.HelpFlag.Short('h').Help("Show this help.").IsSetByUser(&help)
 	f := new(Flags)
 	d := &definer{env: env}
-	version := d.all(app, f)
+	version, catalogue := d.all(app, f)
 
 	for _, arg := range args {
 		// kingpin writes its manual page and completions to the process's own output.
@@ -81,10 +91,14 @@ func ParseFlags(args []string, env func(name string) (value string, ok bool), ou
 	switch {
 	case usage.done:
 		return nil, ErrHelp
+	case err != nil && strings.Contains(err.Error(), "collector."):
+		return nil, fmt.Errorf("flags: %w: leatd --help-collectors lists all of those", err)
 	case err != nil:
 		return nil, fmt.Errorf("flags: %w: leatd --help lists all", err)
 	case *version:
 		command = CommandVersion
+	case *catalogue:
+		return nil, cmp.Or(printCollectors(out), ErrHelp)
 	}
 	f.Command = command
 	for _, set := range d.set {
@@ -109,7 +123,7 @@ func (o *once) Write(p []byte) (int, error) {
 }
 
 // all defines the flags and commands.
-func (d *definer) all(app *kingpin.Application, f *Flags) (version *bool) {
+func (d *definer) all(app *kingpin.Application, f *Flags) (version, catalogue *bool) {
 	d.text(app, "config.file", "FILE", "", text(&f.ConfigFile),
 		"Configuration file; without it "+DefaultFile+" if there is one, else the defaults.")
 	d.text(app, "state", "DIR", "", text(&f.State),
@@ -126,10 +140,16 @@ func (d *definer) all(app *kingpin.Application, f *Flags) (version *bool) {
 		"Where procfs is mounted.")
 	d.text(app, "path.rootfs", "", "/", folder(&f.RootFS),
 		"Where the host's root is mounted; paths of logs are taken beneath it.")
+	d.text(app, "path.sysfs", "", "/sys", folder(&f.SysFS),
+		"Where sysfs is mounted.")
+	d.text(app, "path.udev.data", "", "/run/udev/data", folder(&f.UdevData),
+		"Where udev keeps what it knows of devices.")
+	d.collectors(app, &f.Collectors)
 	d.text(app, "shutdown.timeout", "", "25s", duration(&f.ShutdownTimeout),
 		"How long leatd goes on delivering after SIGTERM; what is left is sent at the next start.")
 	d.bool(app, "pprof", &f.Pprof,
 		"Serve profiles under /debug/pprof (off by default).")
+	catalogue = app.Flag("help-collectors", "Show the flags of the node's collectors, --[no-]collector.NAME and so on.").Bool()
 	version = app.Flag("version", "Print the version, as the command does.").Bool()
 
 	app.Command(CommandRun, "Collect and deliver until SIGTERM; the default command.")
@@ -152,6 +172,10 @@ func (d *definer) all(app *kingpin.Application, f *Flags) (version *bool) {
 		"Show all logs and not just the worst.")
 	d.bool(audit, "json", &f.AuditJSON,
 		"Print it as JSON.")
+	handover := app.Command(CommandHandover, "Make the state folder and give it to another user, with all that is in it: for a step that runs as root before a leatd that doesn't.")
+	d.prefix = "HANDOVER_"
+	d.text(handover, "to", "UID:GID", "0:0", owner(&f.HandoverTo),
+		"Whose it is to be, in numbers; 0:0 is the way back.")
 	d.prefix = "DEMO_"
 	d.text(demo, "dir", "DIR", "", text(&f.DemoDir),
 		"Folder for the demo's files, kept at the end; without it a temporary one, removed at the end.")
@@ -159,5 +183,5 @@ func (d *definer) all(app *kingpin.Application, f *Flags) (version *bool) {
 		"How long to run, such as 30s; 0 = until Ctrl-C.")
 	d.text(demo, "rate", "", "0", whole(&f.DemoRate),
 		"Lines to write in a second, over all workloads; 0 = the demo's own rate.")
-	return version
+	return version, catalogue
 }

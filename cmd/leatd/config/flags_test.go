@@ -11,12 +11,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/leatd/leat/collector/node/flags"
 )
 
 func defaultFlags(change func(f *Flags)) *Flags {
 	f := &Flags{
 		Command: "run", ListenAddresses: []string{":9110"}, LogLevel: "info", LogFormat: "logfmt",
-		ProcFS: "/proc", RootFS: "/", ShutdownTimeout: 25 * time.Second,
+		ProcFS: "/proc", SysFS: "/sys", RootFS: "/", UdevData: "/run/udev/data", ShutdownTimeout: 25 * time.Second,
 	}
 	if change != nil {
 		change(f)
@@ -41,16 +43,26 @@ func TestParseFlags(t *testing.T) {
 		{"--log.level=warn --log.format=json --path.procfs=/host/proc --path.rootfs=/host --web.config.file=w --pprof --shutdown.timeout=1m", nil, func(f *Flags) {
 			f.LogLevel, f.LogFormat, f.ProcFS, f.RootFS, f.WebConfigFile, f.Pprof, f.ShutdownTimeout = "warn", "json", "/host/proc", "/host", "w", true, time.Minute
 		}},
+		{"--path.sysfs=/host/sys --path.udev.data=/host/udev", nil, func(f *Flags) { f.SysFS, f.UdevData = "/host/sys", "/host/udev" }},
+		{"check --no-collector.zfs --collector.ntp --collector.ntp.server-port=124 --collector.textfile.directory=/a --collector.textfile.directory=/b,c --collector.filesystem.mount-timeout=90s",
+			map[string]string{"LEAT_COLLECTOR_ZFS": "true", "LEAT_COLLECTOR_TEXTFILE_DIRECTORY": "/c", "LEAT_COLLECTOR_PERF_CPUS": ""}, func(f *Flags) {
+				f.Command = "check"
+				f.Collectors = flags.Values{"collector.zfs": {"false"}, "collector.ntp": {"true"}, "collector.ntp.server-port": {"124"},
+					"collector.textfile.directory": {"/a", "/b,c"}, "collector.filesystem.mount-timeout": {"90s"}}
+			}},
+		{"", map[string]string{"LEAT_COLLECTOR_DISABLE_DEFAULTS": "TRUE", "LEAT_COLLECTOR_CPU": "true", "LEAT_COLLECTOR_TEXTFILE_DIRECTORY": "/a,/b*", "LEAT_COLLECTOR_VMSTAT_FIELDS": "^a,b"}, func(f *Flags) {
+			f.Collectors = flags.Values{"collector.disable-defaults": {"true"}, "collector.cpu": {"true"}, "collector.textfile.directory": {"/a", "/b*"}, "collector.vmstat.fields": {"^a,b"}}
+		}},
 		{"demo --dir=d --duration=30s --rate=500", nil, func(f *Flags) {
 			f.Command, f.DemoDir, f.DemoDuration, f.DemoRate = "demo", "d", 30*time.Second, 500
 		}},
 		{"--no-pprof --log.level=debug", map[string]string{
 			"LEAT_PPROF": "true", "LEAT_LOG_LEVEL": "error", "LEAT_LOG_FORMAT": "json", "LEAT_CONFIG_FILE": "c", "LEAT_STATE": "s", "LEAT_WEB_LISTEN_ADDRESS": ":1,:2",
-			"LEAT_WEB_CONFIG_FILE": "w", "LEAT_PATH_PROCFS": "/p", "LEAT_PATH_ROOTFS": "/r", "LEAT_SHUTDOWN_TIMEOUT": "5s",
+			"LEAT_WEB_CONFIG_FILE": "w", "LEAT_PATH_PROCFS": "/p", "LEAT_PATH_ROOTFS": "/r", "LEAT_PATH_SYSFS": "/s", "LEAT_PATH_UDEV_DATA": "/u", "LEAT_SHUTDOWN_TIMEOUT": "5s",
 			"LEAT_DEMO_DIR": "d", "LEAT_DEMO_DURATION": "1m", "LEAT_DEMO_RATE": "7",
 		}, func(f *Flags) {
 			*f = Flags{Command: "run", ConfigFile: "c", State: "s", ListenAddresses: []string{":1", ":2"}, WebConfigFile: "w", LogLevel: "debug", LogFormat: "json",
-				ProcFS: "/p", RootFS: "/r", ShutdownTimeout: 5 * time.Second, DemoDir: "d", DemoDuration: time.Minute, DemoRate: 7}
+				ProcFS: "/p", SysFS: "/s", RootFS: "/r", UdevData: "/u", ShutdownTimeout: 5 * time.Second, DemoDir: "d", DemoDuration: time.Minute, DemoRate: 7}
 		}},
 		{"", map[string]string{"LEAT_PPROF": "true", "LEAT_STATE": ""}, func(f *Flags) { f.Pprof = true }},
 	} {
@@ -83,6 +95,13 @@ func TestParseFlagsErrors(t *testing.T) {
 		{"--web.listen-address=9110", nil, "flags: --web.listen-address: must be HOST:PORT, :PORT or [IPv6]:PORT"},
 		{"--web.listen-address=:99999", nil, "flags: --web.listen-address: must be HOST:PORT, :PORT or [IPv6]:PORT"},
 		{"--path.rootfs=host", nil, "flags: --path.rootfs: must be a path that begins with /"},
+		{"--path.sysfs=sys", nil, "flags: --path.sysfs: must be a path that begins with /"},
+		{"--collector.nosuch", nil, "flags: unknown long flag '--collector.nosuch': leatd --help-collectors lists all of those"},
+		{"--no-collector.ntp.server", nil, "flags: unknown long flag '--no-collector.ntp.server': leatd --help-collectors lists all of those"},
+		{"--collector.cpu --no-collector.cpu", nil, "flags: flag 'collector.cpu' cannot be repeated: leatd --help-collectors lists all of those"},
+		{"--collector.ntp.server-port=x", nil, "flags: --collector.ntp.server-port: must be a whole number"},
+		{"--collector.ntp.max-distance=3", nil, "flags: --collector.ntp.max-distance: not a duration: write it like 500ms, 5s or 1m30s"},
+		{"", map[string]string{"LEAT_COLLECTOR_CPU": "maybe"}, "flags: LEAT_COLLECTOR_CPU: must be true or false"},
 		{"demo --rate=-1", nil, "flags: --rate: must be a whole number, 0 or more"},
 		{"demo --duration=x", nil, "flags: --duration: " + durations},
 	} {
@@ -97,7 +116,7 @@ func TestParseFlagsErrors(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Setenv("COLUMNS", "100")
 	var all bytes.Buffer
-	for _, args := range [][]string{{"--help"}, {"audit", "-h"}, {"demo", "-h"}} {
+	for _, args := range [][]string{{"--help"}, {"audit", "-h"}, {"handover", "-h"}, {"demo", "-h"}} {
 		got, err := ParseFlags(args, environment(nil), &all)
 		if !errors.Is(err, ErrHelp) || got != nil {
 			t.Fatalf("%q: %v, %v", args, got, err)
@@ -116,11 +135,45 @@ func TestHelp(t *testing.T) {
 	if !bytes.Equal(all.Bytes(), want) {
 		t.Errorf("got\n%s\nwant\n%s", &all, want)
 	}
-	flags := regexp.MustCompile(`(?m)^ +(?:-h, )?--(?:\[no-\])?[a-z.-]+`).FindAllString(all.String(), -1)
+	names := regexp.MustCompile(`(?m)^ +(?:-h, )?--(?:\[no-\])?[a-z.-]+`).FindAllString(all.String(), -1)
 	variables := regexp.MustCompile(`\(\$LEAT_[A-Z_]+\)`).FindAllString(all.String(), -1)
-	// --help and --version have none, in all texts.
-	if len(flags) != 12+19+15 || len(variables) != len(flags)-6 {
-		t.Errorf("%d flags, %d variables", len(flags), len(variables))
+	// --help, --help-collectors and --version have none, in all texts.
+	if len(names) != 15+22+16+18 || len(variables) != len(names)-12 {
+		t.Errorf("%d flags, %d variables", len(names), len(variables))
+	}
+}
+
+// TestHelpCollectors: every flag of node_exporter's that it shows itself is there once, with a variable of its own, and not in
+// the help of everything.
+func TestHelpCollectors(t *testing.T) {
+	t.Setenv("COLUMNS", "100")
+	var text, all bytes.Buffer
+	for out, arg := range map[*bytes.Buffer]string{&text: "--help-collectors", &all: "--help"} {
+		if got, err := ParseFlags([]string{arg}, environment(nil), out); !errors.Is(err, ErrHelp) || got != nil {
+			t.Fatalf("%q: %v, %v", arg, got, err)
+		}
+	}
+	shown := 0
+	for _, f := range flags.All() {
+		name := regexp.MustCompile(`(?m)^  --(\[no-\])?` + regexp.QuoteMeta(f.Name) + `[ =]`)
+		variable := regexp.MustCompile(`\(\$LEAT_` + regexp.MustCompile(`[.-]`).ReplaceAllString(strings.ToUpper(f.Name), "_") + `\)`)
+		want := 1
+		if f.Hidden {
+			want = 0
+		}
+		shown += want
+		if n, v := len(name.FindAll(text.Bytes(), -1)), len(variable.FindAll(text.Bytes(), -1)); n != want || v != want {
+			t.Errorf("%s is there %d times, its variable %d times, want %d", f.Name, n, v, want)
+		}
+		if name.Match(all.Bytes()) {
+			t.Errorf("%s is in --help", f.Name)
+		}
+	}
+	if shown < 150 {
+		t.Errorf("%d flags", shown)
+	}
+	if t.Failed() {
+		t.Logf("%s", &text)
 	}
 }
 

@@ -41,26 +41,41 @@ var variableName = strings.NewReplacer(".", "_", "-", "_")
 
 // define defines a flag. After parsing set gets what the command line gives, else the variable, else the fallback.
 func (d *definer) define(on flagger, g *given, name, placeholder, fallback, help string, set func([]string) error) {
-	variable := "LEAT_" + d.prefix + strings.ToUpper(variableName.Replace(name))
-	flag := on.Flag(name, fmt.Sprintf("%s ($%s)", help, variable))
-	flag.SetValue(g)
+	flag, variable := d.flag(on, g, name, help)
 	flag.PlaceHolder(placeholder)
 	d.set = append(d.set, func() error {
-		texts, whose := g.texts, "--"+name
+		texts, whose := d.said(g, name, variable)
 		if texts == nil {
-			texts, whose = []string{fallback}, variable
-			if value, ok := d.env(variable); ok && value != "" {
-				texts = []string{value}
-				if g.many {
-					texts = strings.Split(value, ",")
-				}
-			}
+			texts = []string{fallback}
 		}
 		if err := set(texts); err != nil {
 			return fmt.Errorf("%s: %w", whose, err)
 		}
 		return nil
 	})
+}
+
+// flag makes a flag known, with its variable.
+func (d *definer) flag(on flagger, g *given, name, help string) (flag *kingpin.FlagClause, variable string) {
+	variable = "LEAT_" + d.prefix + strings.ToUpper(variableName.Replace(name))
+	flag = on.Flag(name, fmt.Sprintf("%s ($%s)", help, variable))
+	flag.SetValue(g)
+	return flag, variable
+}
+
+// said returns what the command line gives for a flag, else the variable, else nil, and whose word it is.
+func (d *definer) said(g *given, name, variable string) (texts []string, whose string) {
+	if g.texts != nil {
+		return g.texts, "--" + name
+	}
+	value, ok := d.env(variable)
+	switch {
+	case !ok || value == "":
+		return nil, variable
+	case g.many:
+		return strings.Split(value, ","), variable
+	}
+	return []string{value}, variable
 }
 
 // text defines a flag with one value. Without a placeholder the help shows the fallback.
@@ -115,6 +130,22 @@ func whole(into *int) func(string) error {
 			return errors.New("must be a whole number, 0 or more")
 		}
 		*into = int(n)
+		return nil
+	}
+}
+
+// An Owner is whose a file is.
+type Owner struct{ UID, GID int }
+
+func owner(into *Owner) func(string) error {
+	return func(text string) error {
+		uid, gid, _ := strings.Cut(text, ":")
+		u, errUser := strconv.ParseUint(uid, 10, 31)
+		g, errGroup := strconv.ParseUint(gid, 10, 31)
+		if errUser != nil || errGroup != nil {
+			return errors.New("must be UID:GID, both numbers")
+		}
+		*into = Owner{int(u), int(g)}
 		return nil
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	promconfig "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -36,17 +37,22 @@ func Load(path string, data []byte, env func(name string) (value string, ok bool
 		return nil, e
 	}
 	for i := range c.Sinks {
-		http := &c.Sinks[i].HTTP
-		http.SetDirectory(filepath.Dir(path))
-		if http.OAuth2 != nil && http.OAuth2.ClientCertificateKeyFile != "" && !filepath.IsAbs(http.OAuth2.ClientCertificateKeyFile) {
-			http.OAuth2.ClientCertificateKeyFile = filepath.Join(filepath.Dir(path), http.OAuth2.ClientCertificateKeyFile)
-		}
+		countFrom(filepath.Dir(path), &c.Sinks[i].HTTP)
 	}
+	countFrom(filepath.Dir(path), &c.Traces.HTTP)
 	if limit, given := d.places["memory_limit"]; given {
 		c.memoryGiven = !isNull(limit.value)
 	}
 	c.fill()
 	return c, nil
+}
+
+// countFrom makes relative paths count from a folder.
+func countFrom(dir string, http *promconfig.HTTPClientConfig) {
+	http.SetDirectory(dir)
+	if http.OAuth2 != nil && http.OAuth2.ClientCertificateKeyFile != "" && !filepath.IsAbs(http.OAuth2.ClientCertificateKeyFile) {
+		http.OAuth2.ClientCertificateKeyFile = filepath.Join(dir, http.OAuth2.ClientCertificateKeyFile)
+	}
 }
 
 // parse returns the one document of the file, nil if it is empty or on an error, which it adds.

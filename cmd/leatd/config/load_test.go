@@ -34,9 +34,13 @@ func TestDefault(t *testing.T) {
 	}
 	want := &Config{
 		Node: "node-1", State: "/var/lib/leat", MemoryLimit: 64 << 20,
-		Logs:    Logs{Pods: "/var/log/pods", Start: "beginning", StartMaxAge: 24 * time.Hour, MaxLine: 256 << 10, HoldMaxBytes: 1 << 30, HoldMaxAge: 24 * time.Hour},
-		Metrics: Metrics{LogsBy: "container"},
-		Sinks:   Sinks{file},
+		Logs: Logs{Pods: "/var/log/pods", Start: "beginning", StartMaxAge: 24 * time.Hour, MaxLine: 256 << 10, HoldMaxBytes: 1 << 30, HoldMaxAge: 24 * time.Hour},
+		Metrics: Metrics{
+			Interval: 15 * time.Second, Node: true, Containers: true, CollectTimeout: 5 * time.Second, Job: "leat",
+			LogsBy: "container", LogsMaxSeries: 5000,
+		},
+		Traces: Traces{Ratio: 1, HTTP: promconfig.DefaultHTTPClientConfig},
+		Sinks:  Sinks{file},
 	}
 	if got := Default(testEnv); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default:\n got %#v\nwant %#v", got, want)
@@ -87,14 +91,60 @@ func TestSinkDefaults(t *testing.T) {
 		if got.Type == TypeLoki {
 			want.StreamRate = 3 << 20
 		}
+		if got.Type == TypeOTLP {
+			want.Signals = []string{"logs"}
+		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\n got %#v\nwant %#v", tt.keys, got, want)
 		}
+	}
+	if got, want := sinkOf(t, "type: remote_write, url: 'http://h:9090'"), (Sink{
+		Name: "a", Type: "remote_write", URL: sinkOf(t, "type: remote_write, url: 'http://h:9090/api/v1/write'").URL,
+		Timeout: 30 * time.Second, Spool: Spool{MaxBytes: 1 << 30, WhenFull: "drop_oldest"},
+		HTTP: promconfig.HTTPClientConfig{FollowRedirects: true, EnableHTTP2: true},
+	}); !reflect.DeepEqual(got, want) {
+		t.Errorf("remote_write:\n got %#v\nwant %#v", got, want)
 	}
 	if got := sinkOf(t, "type: console"); !reflect.DeepEqual(got, Sink{
 		Name: "a", Type: "console", MaxWait: 200 * time.Millisecond, MaxBatch: 1 << 20, MaxShards: 1,
 	}) {
 		t.Errorf("console: %#v", got)
+	}
+}
+
+// TestSignals: what a sink is sent, and where.
+func TestSignals(t *testing.T) {
+	const none = ""
+	for _, tt := range []struct{ keys, logs, metrics string }{
+		{"type: console", none, none},
+		{"type: loki, url: 'http://h'", "http://h/loki/api/v1/push", none},
+		{"type: remote_write, url: 'http://h'", none, "http://h/api/v1/write"},
+		{"type: otlp, url: 'http://h'", "http://h/v1/logs", none},
+		{"type: otlp, url: 'http://h/x', signals: [logs]", "http://h/x", none},
+		{"type: otlp, url: 'http://h', signals: [metrics]", none, "http://h/v1/metrics"},
+		{"type: otlp, url: 'http://h/api/v1/otlp/v1/metrics', signals: [metrics]", none, "http://h/api/v1/otlp/v1/metrics"},
+		{"type: otlp, url: 'http://h', signals: [metrics, logs]", "http://h/v1/logs", "http://h/v1/metrics"},
+		{"type: otlp, url: 'http://h/otlp/?k=v', signals: [metrics, logs]", "http://h/otlp/v1/logs?k=v", "http://h/otlp/v1/metrics?k=v"},
+	} {
+		s := sinkOf(t, tt.keys)
+		got := [2]string{}
+		if s.TakesLogs() {
+			got[0] = s.SignalURL(SignalLogs)
+		}
+		if s.TakesMetrics() {
+			got[1] = s.SignalURL(SignalMetrics)
+		}
+		if want := [2]string{tt.logs, tt.metrics}; got != want {
+			t.Errorf("%s: %q, want %q", tt.keys, got, want)
+		}
+	}
+}
+
+// TestMetricsOnly: without a place where logs are looked for, no sink is made up for them.
+func TestMetricsOnly(t *testing.T) {
+	c, err := Load("leat.yaml", []byte(`logs: {pods: ""}`), testEnv)
+	if err != nil || len(c.Sinks) != 0 || c.ReadsLogs() {
+		t.Errorf("%v, %v", c, err)
 	}
 }
 
@@ -136,6 +186,9 @@ func TestLoad(t *testing.T) {
 		{"claims", "sinks:\n  a:\n    type: otlp\n    url: https://h\n    oauth2:\n      client_id: c\n      token_url: http://t\n      claims:\n        n: 5\n        l: [a, {b: true}]\n        s: ${RATE}\n        y: '${YES}'\n        z: ${YES}", func(c *Config) any {
 			return c.Sinks[0].HTTP.OAuth2.Claims
 		}, map[string]any{"n": 5, "l": []any{"a", map[string]any{"b": true}}, "s": "5MB", "y": "true", "z": true}},
+		{"traces", "traces: {url: 'http://tempo:4318', ratio: 0.25, tls_config: {ca_file: ca.pem}}", func(c *Config) any {
+			return []any{c.Traces.URL.String(), c.Traces.Ratio, c.Traces.HTTP.TLSConfig.CAFile}
+		}, []any{"http://tempo:4318/v1/traces", 0.25, "/etc/leat/ca.pem"}},
 		{"loki fields", "labels: {cluster: c}\nsinks: {a: {type: loki, url: 'https://h', labels: [namespace, cluster], structured_metadata: [pod, restart_count]}}", func(c *Config) any {
 			return [][]string{c.Sinks[0].Labels, c.Sinks[0].StructuredMetadata}
 		}, [][]string{{"namespace", "cluster"}, {"pod", "restart_count"}}},

@@ -62,6 +62,13 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string, tag reflect
 			}
 			return nil
 		}
+	case *float64:
+		set = func(text string) (err error) {
+			if *into, err = strconv.ParseFloat(text, 64); err != nil {
+				return errors.New("must be a number")
+			}
+			return nil
+		}
 	case *any:
 		set = func(text string) error {
 			plain := yaml.Node{Kind: yaml.ScalarNode, Value: text, Tag: n.Tag, Style: n.Style}
@@ -173,6 +180,14 @@ func oneOf(text, choices string, ok bool) error {
 func inRange(v reflect.Value, bounds string) error {
 	low, high, ok := strings.Cut(bounds, ",")
 	if !ok {
+		return nil
+	}
+	if f, isFloat := v.Interface().(float64); isFloat {
+		least, _ := strconv.ParseFloat(low, 64)
+		most, _ := strconv.ParseFloat(high, 64)
+		if !(f >= least && f <= most) { // nor is it NaN
+			return fmt.Errorf("must be from %s to %s", low, high)
+		}
 		return nil
 	}
 	number := func(text string) int64 {

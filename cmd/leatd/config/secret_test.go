@@ -44,7 +44,7 @@ sinks:
     url: http://h
     bearer_token: hunter2
 logs:
-  max_line: 1MiB
+  max_line: 128KiB
 `
 
 // TestSecretsStayHidden makes one small mistake at every place of a file in turn, and looks for the secret in the error.

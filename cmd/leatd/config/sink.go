@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"net/url"
+	"slices"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
@@ -14,6 +16,16 @@ const (
 	TypeHTTP    = "http"
 	TypeFile    = "file"
 	TypeConsole = "console"
+
+	TypeRemoteWrite = "remote_write"
+)
+
+var sinkTypes = []string{TypeLoki, TypeOTLP, TypeHTTP, TypeRemoteWrite, TypeFile, TypeConsole}
+
+// What a sink is sent.
+const (
+	SignalLogs    = "logs"
+	SignalMetrics = "metrics"
 )
 
 // Compressions of request bodies.
@@ -39,16 +51,20 @@ const lokiMaxBatch = 3 * MiB
 // Sinks are sorted by name. In the file they are a mapping of names, so that several files' values can be merged.
 type Sinks []Sink
 
-// A Sink is one place where logs go. A key is accepted for the types that its `for` tag names, for all without one.
+// A Sink is one place where logs or metrics go. A key is accepted for the types that its `for` tag names, for all without one.
 type Sink struct {
 	Name string `yaml:"-"`
-	Type string `yaml:"type" oneof:"loki,otlp,http,file,console"`
+	Type string `yaml:"type" oneof:"loki,otlp,http,remote_write,file,console"`
 
 	// URL is where requests go, complete with the protocol's own path. It holds no user and no password.
-	URL promconfig.URL `yaml:"url" for:"loki,otlp,http"`
+	// Of an otlp sink with two signals it is what their paths begin with; see SignalURL.
+	URL promconfig.URL `yaml:"url" for:"loki,otlp,http,remote_write"`
+
+	// Signals are SignalLogs, SignalMetrics or both; remote_write takes metrics, and the others logs.
+	Signals []string `yaml:"signals" for:"otlp"`
 
 	// Tenant goes as X-Scope-OrgID; empty: no such header.
-	Tenant string `yaml:"tenant" for:"loki"`
+	Tenant string `yaml:"tenant" for:"loki,remote_write"`
 
 	// Labels and StructuredMetadata are the fields that Loki gets as stream labels and as structured metadata of every
 	// line: names of LokiFields or of the owner's labels. Nil Labels: all of namespace, pod, container, node_name,
@@ -60,15 +76,15 @@ type Sink struct {
 	Compression string `yaml:"compression" for:"loki,otlp,http"`
 
 	// Timeout is how long one request may take.
-	Timeout time.Duration `yaml:"timeout" for:"loki,otlp,http" range:"1s,10m"`
+	Timeout time.Duration `yaml:"timeout" for:"loki,otlp,http,remote_write" range:"1s,10m"`
 
 	// MaxWait is how long a line may wait for others to be sent with; MaxBatch is how many bytes of lines are sent
 	// together.
-	MaxWait  time.Duration `yaml:"max_wait" range:"1ms,1m"`
-	MaxBatch Size          `yaml:"max_batch" range:"64KiB,16MiB"`
+	MaxWait  time.Duration `yaml:"max_wait" for:"loki,otlp,http,file,console" range:"1ms,1m"`
+	MaxBatch Size          `yaml:"max_batch" for:"loki,otlp,http,file,console" range:"64KiB,16MiB"`
 
 	// MaxRate is how many bytes of lines are sent in a second; 0: no limit.
-	MaxRate Size `yaml:"max_rate"`
+	MaxRate Size `yaml:"max_rate" for:"loki,otlp,http,file,console"`
 
 	// StreamRate is how many bytes a second Loki takes of one stream, and it takes five times that at once; 0: no stream
 	// is held back. Certain sends each stream by itself, so that Loki's answer is that stream's own.
@@ -78,14 +94,14 @@ type Sink struct {
 	// MaxShards is how many requests may be under way at once.
 	MaxShards int `yaml:"max_shards" for:"loki,otlp,http" range:"1,64"`
 
-	// Spool keeps lines on disk while the sink fails.
-	Spool Spool `yaml:"spool" for:"loki,otlp,http"`
+	// Spool keeps lines on disk while the sink fails, and metrics likewise, each up to its bound.
+	Spool Spool `yaml:"spool" for:"loki,otlp,http,remote_write"`
 
 	// DeadLetter keeps lines that the sink refuses for good.
 	DeadLetter DeadLetter `yaml:"dead_letter" for:"loki,otlp,http"`
 
 	// RecordID adds to each line an id that stays the same when the line is sent again.
-	RecordID bool `yaml:"record_id"`
+	RecordID bool `yaml:"record_id" for:"loki,otlp,http,file,console"`
 
 	// Path is the folder of a file sink, MaxBytes the bound of all that is in it, SegmentBytes the size at which a
 	// file is closed and the next begun.
@@ -94,17 +110,17 @@ type Sink struct {
 	SegmentBytes Size   `yaml:"segment_bytes" for:"file" range:"64KiB,16GiB"`
 
 	// HTTP holds TLS, authorization, headers and proxy. Its paths are absolute or count from the working directory.
-	HTTP promconfig.HTTPClientConfig `yaml:",inline" for:"loki,otlp,http"`
+	HTTP promconfig.HTTPClientConfig `yaml:",inline" for:"loki,otlp,http,remote_write"`
 
 	inState bool // Path follows the state folder
 }
 
-// A Spool is the folder where a sink's lines wait while it fails, below the state folder.
+// A Spool is the folder where what a sink is to have waits while it fails, below the state folder.
 type Spool struct {
 	// MaxBytes is its bound on disk; 0: there is none, and lines wait in their files alone.
 	MaxBytes Size `yaml:"max_bytes"`
 
-	// WhenFull is Block, to stop reading, or DropOldest.
+	// WhenFull is Block, to stop reading, or DropOldest, which metrics always do.
 	WhenFull string `yaml:"when_full" oneof:"block,drop_oldest"`
 }
 
@@ -128,7 +144,9 @@ const minSpool = 8 * MiB
 var LokiFields = [...]string{"namespace", "pod", "container", "node_name", "stream", "pod_uid", "restart_count", "filename"}
 
 // paths are the protocols' own, for a url that has none.
-var paths = map[string]string{TypeLoki: "/loki/api/v1/push", TypeOTLP: "/v1/logs", TypeHTTP: "/"}
+var paths = map[string]string{TypeLoki: "/loki/api/v1/push", TypeOTLP: "/v1/logs", TypeHTTP: "/", TypeRemoteWrite: "/api/v1/write"}
+
+const otlpMetrics = "/v1/metrics"
 
 // compressions are what each protocol knows, the default first.
 var compressions = map[string][]string{
@@ -154,11 +172,49 @@ func defaultSink(typ string) Sink {
 			s.StreamRate = lokiStreamRate
 		}
 		s.HTTP = promconfig.DefaultHTTPClientConfig
+		switch typ {
+		case TypeOTLP:
+			s.Signals = []string{SignalLogs}
+		case TypeRemoteWrite:
+			s.MaxWait, s.MaxBatch, s.MaxShards, s.DeadLetter = 0, 0, 0, DeadLetter{}
+			s.Spool.WhenFull = DropOldest
+		}
 		if known := compressions[typ]; known != nil {
 			s.Compression = known[0]
 		}
 	}
 	return s
+}
+
+// TakesLogs and TakesMetrics tell what the sink is sent.
+func (s Sink) TakesLogs() bool {
+	return s.Type != TypeRemoteWrite && (s.Type != TypeOTLP || slices.Contains(s.Signals, SignalLogs))
+}
+
+func (s Sink) TakesMetrics() bool {
+	return s.Type == TypeRemoteWrite || s.Type == TypeOTLP && slices.Contains(s.Signals, SignalMetrics)
+}
+
+// ownPath is the path of a URL that has none.
+func (s Sink) ownPath() string {
+	switch {
+	case s.TakesLogs() && s.TakesMetrics():
+		return ""
+	case s.Type == TypeOTLP && s.TakesMetrics():
+		return otlpMetrics
+	}
+	return paths[s.Type]
+}
+
+// SignalURL is where a signal's requests go: the sink's URL, with the signal's own path behind it where there are two.
+func (s Sink) SignalURL(signal string) string {
+	if s.URL.URL == nil {
+		return ""
+	}
+	if s.TakesLogs() && s.TakesMetrics() {
+		return s.URL.URL.JoinPath(map[string]string{SignalLogs: paths[TypeOTLP], SignalMetrics: otlpMetrics}[signal]).String()
+	}
+	return s.URL.String()
 }
 
 // String says where the sink's lines go, without secrets: a query can hold a token, so it is left out.
@@ -167,9 +223,14 @@ func (s Sink) String() string {
 	case s.Type == TypeFile:
 		return fmt.Sprintf("%s (%s, %s)", s.Name, s.Type, s.Path)
 	case s.URL.URL != nil:
-		u := *s.URL.URL
-		u.User, u.RawQuery = nil, ""
-		return fmt.Sprintf("%s (%s, %s)", s.Name, s.Type, &u)
+		return fmt.Sprintf("%s (%s, %s)", s.Name, s.Type, shown(s.URL.URL))
 	}
 	return fmt.Sprintf("%s (%s)", s.Name, s.Type)
+}
+
+// shown is a URL without its secrets.
+func shown(u *url.URL) string {
+	v := *u
+	v.User, v.RawQuery = nil, ""
+	return v.String()
 }
