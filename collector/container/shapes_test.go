@@ -45,6 +45,8 @@ func TestShapes(t *testing.T) {
 		{"Docker with a record that is a folder", "docker/{a}", "-- var/lib/docker/containers/{a}/config.v2.json/ --\n", `container="aaaaaaaaaaaa",id="PATH",name="aaaaaaaaaaaa"`},
 		{"a pod's container without a name", "kubepods/pod" + uid + "/{a}", "", ""},
 		{"an id that is too short", "kubepods/pod" + uid + "/abcdef", link, ""},
+		{"an id that is too long", "system.slice/docker-{a}a.scope", link, ""},
+		{"a pod in a pod", "kubepods/pod" + uid + "/pod22222222-2222-3333-4444-555555555555/{a}", link, ""},
 		{"an id that is none", "kubepods/pod" + uid + "/cri-containerd-{a}x.scope", link, ""},
 		{"a bare id anywhere else", "system.slice/{a}", link, ""},
 		{"a container's own cgroups", "kubepods/pod" + uid + "/{b}/docker/{a}", link, ""},

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sys/unix"
 )
 
@@ -106,6 +108,9 @@ func TestGone(t *testing.T) {
 		if s.failed != nil || len(s.samples) != 0 {
 			t.Error(s.failed, s.samples)
 		}
+		if err := s.Update(make(chan prometheus.Metric, 10)); err != nil || len(s.known) != 0 {
+			t.Error("what is gone is not forgotten:", err, len(s.known))
+		}
 	})
 }
 
@@ -201,4 +206,25 @@ func TestStart(t *testing.T) {
 	equal(t, show(c), labels+"9.460005e+08")
 	must(t, os.Chtimes(folder, time.Unix(7, 0), time.Unix(7, 0)))
 	equal(t, show(New(in(root))), labels+"9.46e+08") // not before the machine's
+}
+
+// TestCountedTwice: where two parts of the kernel count the same, one is shown.
+func TestCountedTwice(t *testing.T) {
+	const path = "/kubepods/podaaaaaaaa/{a}/"
+	root := tree(t, "-- proc/1/net/dev --\n"+web+
+		"-- sys/fs/cgroup/cpuacct"+path+"cpuacct.usage --\n5000000000\n-- sys/fs/cgroup/unified"+path+"cpu.stat --\nusage_usec 7000000\n"+
+		"-- sys/fs/cgroup/blkio"+path+"blkio.bfq.io_service_bytes_recursive --\n8:0 Read 1\n"+
+		"-- sys/fs/cgroup/blkio"+path+"blkio.throttle.io_service_bytes_recursive --\n8:0 Read 2\n")
+	equal(t, figures(gather(t, New(in(root))), "container_cpu_usage_seconds_total", "container_fs_reads_bytes_total", "container_scrape_error"),
+		`container_cpu_usage_seconds_total{container="app",cpu="total",namespace="shop",pod="web-0"} 5
+container_fs_reads_bytes_total{container="app",device="8:0",namespace="shop",pod="web-0"} 1
+container_scrape_error 0`)
+}
+
+func TestMerge(t *testing.T) {
+	var got string
+	for _, l := range merge([]*dto.LabelPair{pair("b", ""), pair("d", "")}, []*dto.LabelPair{pair("a", ""), pair("c", ""), pair("e", "")}) {
+		got += l.GetName()
+	}
+	equal(t, got, "abcde")
 }
