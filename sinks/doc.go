@@ -1,4 +1,4 @@
-// Package sinks is where logs go: how each kind of store wants its bytes, and how its answers are told apart.
+// Package sinks is where logs and metrics go: how each kind of store wants its bytes, and how its answers are told apart.
 //
 // # From records to a request
 //
@@ -28,4 +28,11 @@
 //
 // Names that tell targets apart come first, and an owner's label of the same name is left out. Loki takes 15 labels a
 // stream unless it is configured otherwise, and up to six of them are used here.
+//
+// # Metrics
+//
+// RemoteWrite and OTLPMetrics have no lane: every metrics.interval they turn one gathering into a few bodies, which
+// exporter/push queues and hands back to be sent. They share the sender and its judgement of answers with the others;
+// what a store leaves out is counted in samples. That happens a few times a minute, so these encoders may allocate; what
+// they keep between two gatherings is bounded by the size of one, compressed.
 package sinks

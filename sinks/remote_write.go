@@ -30,7 +30,8 @@ import (
 // takes them again without a word. If 1.0 is taken it is kept to for six hours, and then 2.0 is tried again: the receiver
 // may be a newer one by then. Bodies are always made and queued as 2.0, and turned into 1.0 when they are sent.
 //
-// 1.0 has no such headers: its 400 refuses the whole body, and it says nothing of types, help texts and start times.
+// 1.0 has no such headers: after its 400 the whole body counts as dropped, even where the receiver stored a part. Nor does
+// it know types, help texts and start times.
 //
 // # Ended series
 //
@@ -184,7 +185,7 @@ func (w *RemoteWrite) try(ctx context.Context, old bool, body []byte, samples in
 // settle corrects an answer to 2.0 by what its headers say.
 func (w *RemoteWrite) settle(a *pipeline.Answer, r *reply, samples int) (unknown bool) {
 	accepted := a.Outcome == pipeline.Accepted && r.StatusCode/100 == 2
-	refused := a.Outcome == pipeline.Refused && a.Reason != pipeline.TooLarge
+	refused := a.Outcome == pipeline.Refused
 	written, says := samplesWritten(r.Header)
 	left := max(0, int64(samples)-written)
 	switch {

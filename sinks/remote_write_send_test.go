@@ -144,6 +144,9 @@ func TestToRemoteWrite1IsBounded(t *testing.T) {
 	if old, err := toRemoteWrite1(s2.EncodeSnappy(nil, plain)); err == nil {
 		t.Errorf("%d bytes", len(old))
 	}
+	if _, err := toRemoteWrite1([]byte("\xff\xff\xff\xff\x07")); err == nil || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("a body that says it is 2 GiB: %v", err)
+	}
 }
 
 // An answer of a receiver: a status, and how many samples it says that it has written; -1 if it doesn't say.

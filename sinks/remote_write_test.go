@@ -235,6 +235,25 @@ func TestRemoteWriteMarksEndedSeries(t *testing.T) {
 	stale(gathered.Add(time.Hour), "")
 	encode(a, "__name__=a,x=1 1 +7000 counter")
 	stale(gathered.Add(time.Hour), "__name__=a,x=1 STALE +3600000 counter")
+	encode(a+"b 2\n", "__name__=a,x=1 1 +8000 counter\n__name__=b 2 +8000 unspecified")
+	encode(a, "__name__=a,x=1 1 +9000 counter\n__name__=b STALE +9000 unspecified")
+	encode("", "__name__=a,x=1 STALE +10000 counter") // and not b again, which was marked in the same body
+}
+
+// Nothing is marked while nothing ends, and the value of the marks means nothing else.
+func TestRemoteWriteMarksNothingElse(t *testing.T) {
+	w := newWrite(t, "http://prometheus:9090")
+	families := append(manySeries(500), &dto.MetricFamily{Name: ptr("odd"), Type: dto.MetricType_GAUGE.Enum(),
+		Metric: []*dto.Metric{{Gauge: &dto.Gauge{Value: ptr(math.Float64frombits(staleNaN))}}}})
+	for i := range 3 {
+		var bodies []put
+		if err := w.Encode(families, gathered.Add(time.Duration(i)*time.Second), collect(&bodies)); err != nil {
+			t.Fatal(err)
+		}
+		if text := writtenText(t, bodies[0]); bodies[0].samples != 501 || strings.Contains(text, "STALE") || !strings.Contains(text, "__name__=odd NaN") {
+			t.Errorf("%d samples:\n%s", bodies[0].samples, text)
+		}
+	}
 }
 
 // A gathering that could not be kept is not one that ended series.

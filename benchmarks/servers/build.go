@@ -17,20 +17,56 @@ const modulePath = "github.com/leatd/leat"
 
 // A program is a server that is built from a nested module beside this file.
 type program struct {
-	name     string   // also the module's folder
+	name     string
+	module   string   // its folder
 	packages string   // what `go build` builds there
 	args     []string // further arguments of `go build`
 }
 
 var (
-	loki     = program{"loki", "github.com/grafana/loki/v3/cmd/loki", []string{"-tags=netgo"}}
-	otelsink = program{"otelsink", ".", nil}
+	loki         = program{"loki", "loki", "github.com/grafana/loki/v3/cmd/loki", []string{"-tags=netgo"}}
+	otelsink     = program{"otelsink", "otelsink", ".", nil}
+	nodeExporter = program{"nodeexporter", "nodeexporter", "github.com/prometheus/node_exporter", nil}
+	prometheus   = program{"prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus", noDiscovery}
+	promtool     = program{"promtool", "prometheus", "github.com/prometheus/prometheus/cmd/promtool", noDiscovery}
+	helm         = program{"helm", "helm", "helm.sh/helm/v3/cmd/helm", kubernetesVersion}
+
+	// kubernetes is not among the programs that Build builds: it takes longer than all of them.
+	kubernetes = program{"kubernetes", "kubernetes", ".", kubernetesArgs}
+
+	programs = []program{loki, otelsink, nodeExporter, prometheus, promtool, helm}
 )
+
+// noDiscovery leaves out the clients of two dozen clouds, which are most of what there is to build.
+var noDiscovery = []string{"-tags=remove_all_sd"}
+
+// kubernetesArgs tell the release, which is part of what an API server answers, and by which kubectl and a kubelet judge it.
+var kubernetesArgs = []string{
+	"-tags=grpcnotrace",
+	"-ldflags=-s -w" +
+		" -X k8s.io/component-base/version.gitVersion=" + kubernetesRelease +
+		" -X k8s.io/client-go/pkg/version.gitVersion=" + kubernetesRelease,
+}
+
+const kubernetesRelease = "v1.34.4" // as benchmarks/servers/kubernetes/go.mod requires it
+
+// kubernetesVersion is the one that Helm takes a cluster for that it can't ask: as in its releases that of its client-go.
+var kubernetesVersion = []string{"-ldflags=-s -w -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=37"}
+
+// Promtool is the path of Prometheus' own checker of rules and configurations, which is built if it is not there.
+func Promtool(ctx context.Context) (string, error) { return promtool.binary(ctx) }
+
+// Helm is the path of Kubernetes' package manager, which is built if it is not there.
+func Helm(ctx context.Context) (string, error) { return helm.binary(ctx) }
+
+// Kubernetes is the path of API server, controllers, scheduler, kubelet and kubectl in one binary, which is built if it is
+// not there: some minutes the first time. Package kubetest makes a node of it.
+func Kubernetes(ctx context.Context) (string, error) { return kubernetes.binary(ctx) }
 
 // Build builds what is not yet in the cache and returns the paths of all servers' binaries.
 func Build(ctx context.Context) ([]string, error) {
 	var paths []string
-	for _, p := range []program{loki, otelsink} {
+	for _, p := range programs {
 		path, err := p.binary(ctx)
 		if err != nil {
 			return paths, err
@@ -47,13 +83,13 @@ func (p program) binary(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: build: %w", p.name, err)
 	}
-	dir := filepath.Join(root, "benchmarks", "servers", p.name)
+	dir := filepath.Join(root, "benchmarks", "servers", p.module)
 	build := append([]string{"build", "-C", dir, "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, p.args...)
 	hash, err := p.hash(dir)
 	if err != nil {
 		return "", fmt.Errorf("%s: build: %w", p.name, err)
 	}
-	bin, err := cacheFolder()
+	bin, err := Cache()
 	if err != nil {
 		return "", fmt.Errorf("%s: build: %w", p.name, err)
 	}
@@ -104,8 +140,8 @@ func (p program) hash(dir string) (string, error) {
 	return fmt.Sprintf("%x", h.Sum(nil)[:6]), nil
 }
 
-// cacheFolder is $LEAT_CACHE/bin, by default leat/bin in the user's cache.
-func cacheFolder() (string, error) {
+// Cache is the folder where servers are kept: $LEAT_CACHE/bin, by default leat/bin in the user's cache.
+func Cache() (string, error) {
 	cache := os.Getenv("LEAT_CACHE")
 	if cache == "" {
 		user, err := os.UserCacheDir() // $XDG_CACHE_HOME, else $HOME/.cache

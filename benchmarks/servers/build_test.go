@@ -19,7 +19,7 @@ func TestBinary(t *testing.T) {
 	write(t, filepath.Join(below, "x"), "")
 	t.Chdir(below)
 
-	hello := program{"hello", ".", nil}
+	hello := program{"hello", "hello", ".", nil}
 	paths := make([]string, 4)
 	var builds sync.WaitGroup
 	for i := range paths {

@@ -119,14 +119,18 @@ func (l *Loki) Stop() error {
 	return l.process.stop()
 }
 
-// get returns the body of a 200; any other answer is an error with Loki's words.
 func (l *Loki) get(ctx context.Context, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.URL+path, nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("X-Loki-Response-Encoding-Flags", "categorize-labels") // structured metadata by line, not as labels
-	resp, err := l.client.Do(req)
+	return answerTo(l.client, req)
+}
+
+// answerTo returns the body of a 200; any other answer is an error with the server's words.
+func answerTo(client *http.Client, req *http.Request) ([]byte, error) {
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}

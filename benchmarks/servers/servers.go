@@ -1,8 +1,9 @@
-// Package servers starts the real servers that end-to-end tests and comparisons send to: Grafana Loki, and otelsink,
-// which is the OpenTelemetry Collector's own receiver in front of a file.
+// Package servers starts the real servers that end-to-end tests and comparisons need: Grafana Loki; otelsink, which is the
+// OpenTelemetry Collector's own receiver in front of a file; Prometheus, with promtool; and node_exporter, which leatd
+// is compared with.
 //
-// Each stands in a nested module of its own, so that its hundreds of dependencies never meet the project's. Binary
-// builds it once into a cache outside the checkout; `make e2e` does that before the tests, whose time is limited.
+// Each stands in a nested module, so that its hundreds of dependencies never meet the project's. Build puts it into a
+// cache outside the checkout, once; `make e2e` does that before the tests, whose time is limited.
 //
 // A server listens on loopback only, on ports that were free, and sends nothing anywhere by itself. Whoever starts one
 // owns it and stops it; the context of a Start function bounds the start, not the life. Nothing outlives the process
@@ -117,21 +118,25 @@ func (p *process) start(program string, args []string) error {
 // stop ends the server, waits for it, and removes its folder if it was a temporary one. A server that had ended by
 // itself, or had to be killed, is an error. Calling it again does nothing.
 func (p *process) stop() error {
-	if p.ended {
-		return nil
-	}
-	p.ended = true
-	var err error
-	select {
-	case <-p.done:
-		err = p.failure("had ended by itself", p.exit)
-	default:
-		err = p.halt()
-	}
+	err := p.end()
 	if p.ownDir {
 		err = errors.Join(err, os.RemoveAll(p.dir))
 	}
 	return err
+}
+
+// end is stop, but leaves the folder as it is.
+func (p *process) end() error {
+	if p.ended {
+		return nil
+	}
+	p.ended = true
+	select {
+	case <-p.done:
+		return p.failure("had ended by itself", p.exit)
+	default:
+		return p.halt()
+	}
 }
 
 // halt sends SIGTERM, then SIGKILL, and returns when the process has been waited for.
