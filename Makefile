@@ -20,10 +20,10 @@ RESULTS  := benchmarks/results
 # The packages that have tests behind the tag e2e.
 E2E = $(patsubst %/,%,$(sort $(dir $(shell grep -rlE --include='*_test.go' '^//go:build (.*[^a-z0-9_])?e2e\b' .))))
 
-.PHONY: help run build test vet unit race model e2e servers bench profile lint
+.PHONY: help run build test vet unit race model e2e servers bench profile lint image install uninstall
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## watch leatd collect sample workloads (leatd demo)
 	bin/leatd demo
@@ -38,6 +38,7 @@ vet:
 
 unit:
 	$(GOTEST) $(PACKAGES)
+	cd deploy/image && $(GOTEST) ./...
 
 race: ## the tests with the race detector only
 	$(GOTEST) -race $(PACKAGES)
@@ -66,3 +67,18 @@ lint: ## gofmt, go vet, staticcheck
 	go vet -tags e2e $(PACKAGES)
 	$(STATICCHECK) -tags e2e $(PACKAGES)
 	cd benchmarks/servers/otelsink && go vet ./... && $(STATICCHECK) ./...
+	cd deploy/image && go vet ./... && $(STATICCHECK) ./...
+
+image: ## the container image, without an engine: an OCI layout and archives in bin/image
+	go run -C deploy/image . -version '$(VERSION)'
+
+install: build ## install leatd, its systemd unit and /etc/leat/leat.yaml; DESTDIR is respected
+	install -D -m 0755 bin/leatd $(DESTDIR)/usr/local/bin/leatd
+	install -D -m 0644 deploy/systemd/leat.service $(DESTDIR)/etc/systemd/system/leat.service
+	[ -e $(DESTDIR)/etc/leat/leat.yaml ] || install -D -m 0640 deploy/leat.yaml $(DESTDIR)/etc/leat/leat.yaml
+	if [ -z '$(DESTDIR)' ]; then systemctl daemon-reload; fi
+
+uninstall: ## remove them, but for the configuration and the state folder
+	if [ -z '$(DESTDIR)' ]; then systemctl disable --now leat || true; fi
+	rm -f $(DESTDIR)/usr/local/bin/leatd $(DESTDIR)/etc/systemd/system/leat.service
+	@echo 'left: /etc/leat and /var/lib/leat'
