@@ -21,6 +21,7 @@ type memDisk struct {
 	kept  map[string]*inode // as of the last sync of the folder
 	since []change
 	calls int
+	peak  int64                           // the most that the files have ever taken
 	fail  func(call int, op string) error // nil: it works
 	stop  chan struct{}                   // if it is not nil every call waits for it
 }
@@ -51,6 +52,7 @@ func (d *memDisk) call(op string, do func() error) error {
 			return err
 		}
 	}
+	defer func() { d.peak = max(d.peak, d.takes()) }()
 	return do()
 }
 
@@ -177,13 +179,29 @@ func (d *memDisk) crash(power bool, rnd *rand.Rand) *memDisk {
 }
 
 // used is how much room the files take, whoever counts it.
-func (d *memDisk) used() (n int64) {
+func (d *memDisk) used() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.takes()
+}
+
+func (d *memDisk) takes() (n int64) {
 	for _, f := range d.names {
 		n += takes(int64(len(f.data)))
 	}
 	return n
+}
+
+// breaks makes every call of these operations fail from now on; none: the disk works.
+func (d *memDisk) breaks(ops ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = func(_ int, op string) error {
+		if slices.Contains(ops, op) {
+			return errDisk
+		}
+		return nil
+	}
 }
 
 // TestRealDisk: the node's file system does what the model of it does.

@@ -172,17 +172,10 @@ func TestUnreadable(t *testing.T) {
 			r.at(31 * time.Second)
 			d := r.kill(false, nil)
 			s.always(ok)
-			d.fail = func(_ int, op string) error {
-				if op == "read" {
-					return errDisk
-				}
-				return nil
-			}
+			d.breaks("read")
 			r = newRig(t, d, 1<<20, s).run()
 			r.at(31*time.Second + lasts)
-			d.mu.Lock()
-			d.fail = nil
-			d.mu.Unlock()
+			d.breaks()
 			if f := r.figures(); f.down {
 				t.Errorf("it is not the sink's fault: %+v", f)
 			}
@@ -191,9 +184,43 @@ func TestUnreadable(t *testing.T) {
 			if lost := f.dropped[pipeline.SpoolDamaged]; f.pending != 0 || (lasts < readFor) != (lost == 0) || lost > 0 && lost < 30 || lost > 240 {
 				t.Errorf("%v: %+v", lasts, f)
 			}
+			if again := strings.Contains(r.logged.String(), "the spool can be read again"); again != (lasts < readFor) {
+				t.Errorf("%v: log:\n%s", lasts, r.logged.String())
+			}
 			r.end(time.Minute)
 		})
 	}
+}
+
+// TestUnreadableTwice: the five minutes begin anew with each trouble, also if all that there was to read is dropped.
+func TestUnreadableTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeSink{}
+		s.always(away)
+		d := newMemDisk()
+		r := newRig(t, d, 1<<20, s).run()
+		d.breaks("read")
+		r.at(31 * time.Second)
+		s.always(ok)
+		r.at(8 * time.Minute)
+		d.breaks()
+		r.at(20 * time.Minute)
+		lost := r.figures().dropped[pipeline.SpoolDamaged]
+		if lost == 0 {
+			t.Fatal("nothing was dropped")
+		}
+		s.always(away)
+		r.at(21 * time.Minute)
+		s.always(ok)
+		d.breaks("read")
+		r.at(22 * time.Minute)
+		d.breaks()
+		r.at(30 * time.Minute)
+		if f := r.figures(); f.pending != 0 || f.dropped[pipeline.SpoolDamaged] != lost {
+			t.Errorf("a minute without reading has cost samples: %d were dropped before, %+v", lost, f)
+		}
+		r.end(time.Minute)
+	})
 }
 
 // TestOpen: an operator can read what to do.

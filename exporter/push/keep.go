@@ -79,7 +79,7 @@ func (t *target) keepAll(last bool) error {
 			return nil
 		}
 		err := t.makeRoom(takes(b.file))
-		if err == nil {
+		if err == nil && q.touch(b) {
 			err = t.write(b, bytes)
 		}
 		if err != nil {
@@ -106,11 +106,19 @@ func (q *queue) unkept(all bool) (b *body, bytes []byte) {
 	if !all && !q.failing && q.kept == 0 && b.round == q.round {
 		return nil, nil
 	}
-	b.touched = true
 	return b, b.bytes
 }
 
-// keep notes that a body is on disk. One that was settled meanwhile is not: its file is in the trash.
+// touch tells that a body is still to be written. If it is settled after that, the trash has its file; the keeper alone
+// empties that, and does so no more until it has written the file.
+func (q *queue) touch(b *body) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b.touched = true
+	return !b.gone
+}
+
+// keep notes that a body is on disk. One that was settled meanwhile is not: its file, if it has one, is in the trash.
 func (q *queue) keep(b *body) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/leatd/leat/pipeline"
 )
 
@@ -27,7 +29,7 @@ func TestOutage(t *testing.T) {
 		}
 		s.always(ok)
 		r.at(10*time.Minute + 40*time.Second)
-		if f := r.figures(); f.pending != 0 || f.disk != 0 || f.down || f.oldest != 0 {
+		if f := r.figures(); f.pending != 0 || f.disk != 0 || f.down || f.oldest != 0 || f.retries != f.requests["error"] {
 			t.Errorf("%+v", f)
 		}
 		expect(t, "files", r.files(), "")
@@ -57,6 +59,51 @@ func TestSlowStore(t *testing.T) {
 		r.end(0)
 		expect(t, "files at the end", r.files(), "1-946684800000-10.push 2-946684815000-10.push 3-946684815001-10.push 4-946684815002-10.push")
 	})
+}
+
+// TestLateGathering: a last gathering that comes when the time to drain is up is kept all the same.
+func TestLateGathering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newMemDisk(), 1<<20, &fakeSink{answer: hang})
+		r.Gatherer = gatherer(func() ([]*dto.MetricFamily, error) { time.Sleep(time.Second); return nil, nil })
+		r.run()
+		r.at(14 * time.Second)
+		r.end(0)
+		expect(t, "files", r.files(), "1-946684800000-10.push 2-946684814000-10.push 3-946684815000-10.push")
+		expect(t, "log", r.logged.String(), "")
+	})
+}
+
+// TestBacklogAtEnd: a store that is well gets what waits on disk for it until the time to drain is up.
+func TestBacklogAtEnd(t *testing.T) {
+	for _, c := range []struct {
+		drain, took time.Duration // 0: what it needs
+		left        bool
+	}{{10 * time.Minute, 0, false}, {25 * time.Second, 25 * time.Second, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &fakeSink{}
+			s.always(away)
+			r := newRig(t, newMemDisk(), 1<<20, s).run()
+			r.at(5 * time.Minute)
+			s.answers(func(ctx context.Context, _ string) pipeline.Answer {
+				select {
+				case <-ctx.Done():
+					return away
+				case <-time.After(10 * time.Second):
+					return ok
+				}
+			})
+			r.at(5*time.Minute + 50*time.Second) // at least one is taken by now
+			before := r.figures()
+			if before.delivered == 0 || before.pending < 150 {
+				t.Fatalf("%+v", before)
+			}
+			took := r.end(c.drain)
+			if f := r.figures(); (f.pending > 0) != c.left || f.delivered < before.delivered+20 || c.took > 0 && took != c.took {
+				t.Errorf("%v: %v, %+v", c.drain, took, f)
+			}
+		})
+	}
 }
 
 // TestRestart: what an earlier life has left goes first, with its own times, and is in the account from the start.
@@ -99,6 +146,8 @@ func TestEnd(t *testing.T) {
 		{"one that is slow, and done in time", 1 << 20, slow, 8*time.Second - time.Second, 40, 0, ""},
 		{"one that fails", 1 << 20, func(context.Context, string) pipeline.Answer { return down }, 0, 0, 40, all},
 		{"one that hangs", 1 << 20, hang, 9 * time.Second, 0, 40, all},
+		{"one that answers as the time is up", 1 << 20, func(ctx context.Context, _ string) pipeline.Answer { <-ctx.Done(); return ok }, 9 * time.Second, 10, 30,
+			strings.SplitN(all, " ", 2)[1]},
 		{"one that fails, without a spool", 0, func(context.Context, string) pipeline.Answer { return down }, 9 * time.Second, 0, 40, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -115,117 +164,4 @@ func TestEnd(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestSpoolFull: the oldest go, and are counted; the bound holds at every moment, also one that has become smaller.
-func TestSpoolFull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &fakeSink{pad: 5000}
-		s.always(away)
-		const most = 10 * 8192
-		r := newRig(t, newMemDisk(), most, s).run()
-		for i := range 40 {
-			r.at(time.Duration(i)*interval + time.Second)
-			if used := r.disk.used(); used > most {
-				t.Fatalf("after %d gatherings %d bytes are in use", i+1, used)
-			}
-		}
-		f := r.figures()
-		if f.disk != most || f.pending != 100 || f.dropped[pipeline.SpoolFull] != 300 {
-			t.Errorf("%+v", f)
-		}
-		if n := strings.Count(r.logged.String(), "the spool is full: its oldest metrics are dropped"); n < 1 || n > 3 {
-			t.Errorf("log:\n%s", r.logged.String())
-		}
-		next := r.kill(false, nil)
-		s.always(ok)
-		r = newRig(t, next, 4*8192, s).run()
-		r.at(40 * interval)
-		if f := r.figures(); f.dropped[pipeline.SpoolFull]+f.delivered != f.samples || f.samples < 100 || f.dropped[pipeline.SpoolFull] > 70 {
-			t.Errorf("%+v", f)
-		}
-		r.end(time.Minute)
-	})
-}
-
-// TestDiskFails: bodies wait in memory, as many as there is room for, and go to the disk when that works again.
-func TestDiskFails(t *testing.T) {
-	for _, op := range []string{"mkdir", "create", "write", "sync", "close", "rename", "sync folder"} {
-		synctest.Test(t, func(t *testing.T) {
-			s := &fakeSink{pad: 300 << 10}
-			s.always(away)
-			d := newMemDisk()
-			d.fail = func(_ int, now string) error {
-				if now == op {
-					return errDisk
-				}
-				return nil
-			}
-			r := newRig(t, d, 1<<30, s).run()
-			for i := range 12 {
-				r.at(time.Duration(i)*interval + time.Second)
-			}
-			f := r.figures() // six fit, and the newest beside them
-			if f.pending != 60 && f.pending != 70 || f.pending+f.dropped[pipeline.SpoolFull] != 120 || f.disk != 0 {
-				t.Errorf("%s: %+v", op, f)
-			}
-			for _, want := range []string{"metrics cannot be kept on disk: they wait in memory", "metrics wait in memory and there is no more room"} {
-				if n := strings.Count(r.logged.String(), want); n != 1 {
-					t.Errorf("%s: %q is there %d times", op, want, n)
-				}
-			}
-			d.mu.Lock()
-			d.fail = nil
-			d.mu.Unlock()
-			pending := f.pending
-			r.at(12*interval - time.Second)
-			if f := r.figures(); f.disk == 0 || f.pending != pending || !strings.Contains(r.logged.String(), "metrics can be kept on disk again") {
-				t.Errorf("%s: %+v\n%s", op, f, r.logged.String())
-			}
-			s.always(ok)
-			r.at(15 * interval)
-			r.end(time.Minute)
-			if f := r.figures(); f.pending != 0 || f.disk != 0 || r.files() != "" {
-				t.Errorf("%s: %+v, %s", op, f, r.files())
-			}
-		})
-	}
-}
-
-// TestTooLarge: a request that is larger than the spool costs itself at the most.
-func TestTooLarge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &fakeSink{pad: 5000}
-		s.always(away)
-		r := newRig(t, newMemDisk(), 4096, s).run()
-		r.at(31 * time.Second)
-		if f := r.figures(); f.pending != 30 || f.disk != 0 || !strings.Contains(r.logged.String(), "spool.max_bytes (4096) is less than one request takes (8192): give it more") {
-			t.Errorf("%+v\n%s", f, r.logged.String())
-		}
-		s.always(ok)
-		r.at(75 * time.Second)
-		r.end(time.Minute)
-		if f := r.figures(); f.delivered != f.samples {
-			t.Errorf("%+v", f)
-		}
-	})
-}
-
-// TestSpoolOff: what an earlier life has left is sent, and nothing is written.
-func TestSpoolOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &fakeSink{}
-		s.always(down)
-		r := newRig(t, newMemDisk(), 1<<20, s).run()
-		r.at(20 * time.Second)
-		d := r.kill(false, nil)
-		r = newRig(t, d, 0, s).run()
-		r.at(40 * time.Second)
-		expect(t, "files", r.files(), "1-946684800000-10.push 2-946684815000-10.push")
-		s.always(ok)
-		r.at(80 * time.Second)
-		expect(t, "files", r.files(), "")
-		r.end(time.Minute)
-		expect(t, "sent", s.got()[:9], "1@0 2@15 ")
-	})
 }

@@ -47,6 +47,24 @@ func TestPoison(t *testing.T) {
 			}
 			return broken
 		}, false},
+		{"a 5xx, but for every eighth time", func(_ context.Context, body string) pipeline.Answer {
+			if !strings.HasPrefix(body, "3@") {
+				return ok
+			}
+			if calls++; calls%8 == 0 {
+				return away
+			}
+			return broken
+		}, false},
+		{"a store that takes every other witness", func(_ context.Context, body string) pipeline.Answer {
+			if strings.HasPrefix(body, "3@") {
+				return broken
+			}
+			if calls++; calls > 2 && calls%2 == 0 { // the first two are before it
+				return broken
+			}
+			return ok
+		}, false},
 		{"a store that refuses the witness", func(_ context.Context, body string) pipeline.Answer {
 			if strings.HasPrefix(body, "3@") {
 				return broken
@@ -55,6 +73,7 @@ func TestPoison(t *testing.T) {
 		}, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
+			calls = 0
 			s := &fakeSink{answer: c.answer}
 			r := newRig(t, newMemDisk(), 1<<20, s).run()
 			r.at(5*time.Minute - time.Second)
@@ -77,6 +96,24 @@ func TestPoison(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAccuse: it has to be the same body that gets the same answer.
+func TestAccuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s suspect
+		first, second := new(body), new(body)
+		for _, b := range []*body{first, second} {
+			for n := 1; n <= suspiciousAfter; n++ {
+				if n == suspiciousAfter {
+					time.Sleep(suspiciousFor)
+				}
+				if s.accuse(b, broken) != (n == suspiciousAfter) {
+					t.Errorf("answer %d", n)
+				}
+			}
+		}
+	})
 }
 
 // TestHalfDown: a store that fails at random, as long as it may, loses nothing.
@@ -159,6 +196,25 @@ func TestRetryAfter(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBackoffAnew: after a success, the first pause is short again.
+func TestBackoffAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeSink{}
+		s.always(away)
+		r := newRig(t, newMemDisk(), 1<<20, s).run()
+		r.at(5 * time.Minute)
+		s.always(ok)
+		r.at(6*time.Minute - time.Second)
+		var asked []time.Duration
+		s.answers(func(context.Context, string) pipeline.Answer { asked = append(asked, time.Since(start)); return away })
+		r.at(6*time.Minute + 14*time.Second)
+		r.end(0)
+		if len(asked) < 3 || asked[1]-asked[0] >= 500*time.Millisecond || asked[2]-asked[1] >= time.Second {
+			t.Errorf("asked at %v", asked)
+		}
+	})
 }
 
 func TestBackoff(t *testing.T) {

@@ -100,6 +100,46 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
+// TestLag: it is the age of the oldest sample that waits, and what a clock that was set back would make negative is 0.
+func TestLag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeSink{answer: hang}
+		r := newRig(t, newMemDisk(), 1<<20, s)
+		var set time.Duration // the clock, by so much
+		r.now = func() time.Time { return time.Now().Add(set) }
+		lag := func() float64 {
+			ch := make(chan prometheus.Metric, 100)
+			r.Collect(ch)
+			close(ch)
+			for m := range ch {
+				if m.Desc() == descLag {
+					var value dto.Metric
+					if err := m.Write(&value); err != nil {
+						t.Fatal(err)
+					}
+					return value.GetGauge().GetValue()
+				}
+			}
+			return -1
+		}
+		if l := lag(); l != 0 {
+			t.Errorf("nothing waits: %v", l)
+		}
+		r.run()
+		r.at(20 * time.Second)
+		for _, c := range []struct {
+			set  time.Duration
+			want float64
+		}{{0, 20}, {time.Hour, 3620}, {-time.Hour, 0}} {
+			if set = c.set; lag() != c.want {
+				t.Errorf("the clock is set by %v: %v, want %v", c.set, lag(), c.want)
+			}
+		}
+		set = 0
+		r.end(0)
+	})
+}
+
 // TestNobodyWaits: a store that hangs, and a disk that does, delay neither the gathering, nor other sinks, nor a scrape; and
 // they don't look like a goroutine that hangs.
 func TestNobodyWaits(t *testing.T) {

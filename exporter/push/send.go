@@ -126,6 +126,8 @@ func (t *target) read(b *body) ([]byte, error) {
 		if after, failures, tell := t.reading.ends(); tell {
 			t.log.Info("the spool can be read again", "after", after, "failures", failures)
 		}
+	} else {
+		t.reading.ends() // all that could not be read is dropped: the next trouble is another one
 	}
 	t.head, t.bytes = b, bytes
 	return bytes, nil
