@@ -139,7 +139,7 @@ func TestForeignNames(t *testing.T) {
 	if err := r.RegisterNode(node); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Gather(); err == nil || !strings.Contains(err.Error(), "leat_sink_up is the ledger's own") {
+	if _, err := r.Gather(); err == nil || !strings.Contains(err.Error(), "leat_sink_up is leatd's own") {
 		t.Errorf("gathered with %v", err)
 	}
 	h := newMetrics(r, discard())
@@ -153,6 +153,42 @@ func TestForeignNames(t *testing.T) {
 	if got[`leat_sink_up{sink="central"}`] != 1 || got["node_cpu_seconds_total"] != 1.5 {
 		t.Errorf("%v", got)
 	}
+}
+
+// TestForeignNamesFirst: what a file of the node's says never takes the place of what leatd says, even if it comes first.
+func TestForeignNamesFirst(t *testing.T) {
+	node := firstNode{newFakeNode(), make(chan struct{})}
+	node.fakeNode["file"].Name = new("leat_push_up")
+	node.fakeNode["file"].Help = new("The same.")
+	node.fakeNode["file"].Type = dto.MetricType_GAUGE.Enum()
+	r := NewRegistry("", "", ledgerOf(ByContainer))
+	if err := r.RegisterNode(node); err != nil {
+		t.Fatal(err)
+	}
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "leat_push_up", Help: "The same."}, func() float64 {
+		<-node.collected
+		return 77
+	}))
+	families, err := r.Gather()
+	if err == nil || !strings.Contains(err.Error(), "leat_push_up is leatd's own") {
+		t.Errorf("gathered with %v", err)
+	}
+	for _, mf := range families {
+		if mf.GetName() == "leat_push_up" && (len(mf.Metric) != 1 || mf.Metric[0].GetGauge().GetValue() != 77) {
+			t.Errorf("%v", mf)
+		}
+	}
+}
+
+// A firstNode says when it has collected everything.
+type firstNode struct {
+	fakeNode
+	collected chan struct{}
+}
+
+func (n firstNode) Collect(ch chan<- prometheus.Metric) {
+	n.fakeNode.Collect(ch)
+	close(n.collected)
 }
 
 // TestKinds: what node_exporter gives besides counters and gauges, in each format. No label is added to it.

@@ -38,6 +38,14 @@ func guard(srv *http.Server, file string, guarded http.Handler, log *slog.Logger
 	return true, nil
 }
 
+// CheckWebConfig reads what --web.config.file names, and the certificates that are named in there. "" is nothing to check.
+func CheckWebConfig(file string) error {
+	if err := web.Validate(file); err != nil {
+		return fmt.Errorf("web config: %s: %w; correct the file that --web.config.file names", file, err)
+	}
+	return nil
+}
+
 // closed is a listener that never was open.
 type closed struct{}
 

@@ -18,6 +18,7 @@ const (
 	maxScrapes   = 10          // at once; one more is told to come back
 	scrapeLasts  = time.Minute // to send an answer to a client that hardly reads
 	answerBuffer = 32 << 10
+	sayAgain     = 5 * time.Minute // what comes and goes must not fill leatd's own log
 )
 
 // metrics answers scrapes: text, OpenMetrics or protobuf, whichever the client likes best; compressed if it likes; only
@@ -28,8 +29,9 @@ type metrics struct {
 	scrapes  chan struct{} // a place for each scrape that is under way
 	codings  []*coding
 
-	mu      sync.Mutex
-	trouble string // what gathering everything last said, so that it is logged once
+	mu   sync.Mutex
+	told bool      // the log has heard that gathering everything fails
+	when time.Time // when it heard of it last
 }
 
 func newMetrics(r *Registry, log *slog.Logger) *metrics {
@@ -73,7 +75,7 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if accepts(r.Header, c.name) {
 			h.Set("Content-Encoding", c.name)
 			z := c.begin(w)
-			defer c.pool.Put(z)
+			defer c.end(z)
 			defer z.Close()
 			out = z
 			break
@@ -150,24 +152,23 @@ func (s *scrape) write(b *bufio.Writer, format expfmt.Format) error {
 	return b.Flush()
 }
 
-// remark counts what went wrong in gathering everything, and logs it once. What could be gathered is served.
+// remark counts what went wrong in gathering everything, and logs it once, whatever its words: they name what came last
+// and its value, and that is another one each time. What could be gathered is served.
 func (m *metrics) remark(err error) {
-	said := ""
-	if err != nil {
-		said = err.Error()
-		m.registry.trouble.WithLabelValues(gathering).Inc()
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if said == m.trouble {
+	if err == nil {
+		if m.told {
+			m.log.Info("metrics: all can be gathered again")
+		}
+		m.told = false
 		return
 	}
-	m.trouble = said
-	if err != nil {
+	m.registry.trouble.WithLabelValues(gathering).Inc()
+	if now := time.Now(); !m.told && (m.when.IsZero() || now.Sub(m.when) >= sayAgain) {
+		m.told, m.when = true, now
 		m.log.Warn("metrics: some could not be gathered and are left out of /metrics", "err", err)
-		return
 	}
-	m.log.Info("metrics: all can be gathered again")
 }
 
 // wanted tells which families a client asked for by name[]; all if it named none.

@@ -30,8 +30,9 @@ type Registry struct {
 
 	own  *prometheus.Registry // about the process; each scrape has it, whatever it chooses
 	rest *prometheus.Registry // what else is registered, and the names that are the ledger's
-	all  *prometheus.Registry // own, rest, and the node's metrics
-	node Node                 // nil if they are off
+	ours *prometheus.Registry // own and rest
+	node Node                 // nil if its metrics are off
+	all  prometheus.Gatherer  // ours and the node's
 
 	rounds  rounds
 	ledger  *Ledger
@@ -42,7 +43,7 @@ type Registry struct {
 // leat_build_info in it.
 func NewRegistry(version, revision string, ledger *Ledger) *Registry {
 	r := &Registry{
-		own: prometheus.NewRegistry(), rest: prometheus.NewRegistry(), all: prometheus.NewRegistry(), ledger: ledger,
+		own: prometheus.NewRegistry(), rest: prometheus.NewRegistry(), ours: prometheus.NewRegistry(), ledger: ledger,
 		trouble: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "promhttp_metric_handler_errors_total",
 			Help: "Total number of internal errors encountered by the promhttp metric handler.",
@@ -59,7 +60,8 @@ func NewRegistry(version, revision string, ledger *Ledger) *Registry {
 		r.trouble,
 	)
 	r.rest.MustRegister(reserved{ledger.families})
-	r.all.MustRegister(r.own, r.rest)
+	r.ours.MustRegister(r.own, r.rest)
+	r.all = r.ours
 	return r
 }
 
@@ -71,10 +73,11 @@ const (
 
 // RegisterNode adds the node's metrics, from which a scrape may choose. It is called once, before anything is gathered.
 func (r *Registry) RegisterNode(n Node) error {
-	if err := r.all.Register(n); err != nil {
+	all, err := r.with(r.ours, n)
+	if err != nil {
 		return fmt.Errorf("metrics of the node: %w", err)
 	}
-	r.node = n
+	r.node, r.all = n, all
 	return nil
 }
 
@@ -86,7 +89,7 @@ func (r *Registry) Gather() ([]*dto.MetricFamily, error) {
 
 // gather returns everything but the ledger, until ctx ends.
 func (r *Registry) gather(ctx context.Context) ([]*dto.MetricFamily, error) {
-	return r.rounds.join(r.without(r.all)).wait(ctx)
+	return r.rounds.join(r.all).wait(ctx)
 }
 
 // choose prepares what a scrape names by collect[] or exclude[]. The first gets the collectors that it names and the
@@ -99,32 +102,45 @@ func (r *Registry) choose(collect, exclude []string) (prometheus.Gatherer, error
 	if err != nil {
 		return nil, err
 	}
-	chosen := prometheus.NewRegistry()
-	chosen.MustRegister(r.own)
-	if len(exclude) > 0 {
-		chosen.MustRegister(r.rest)
+	if len(collect) > 0 {
+		return r.with(r.own, node)
 	}
-	if err := chosen.Register(node); err != nil {
-		return nil, err
-	}
-	return r.without(chosen), nil
+	return r.with(r.ours, node)
 }
 
-// without leaves out of what is gathered the names that are the ledger's. Nobody can register them, but a file that the
-// node's textfile collector reads may hold any name, and a family that is there twice can make a whole scrape unreadable.
-func (r *Registry) without(g prometheus.Gatherer) prometheus.GathererFunc {
-	return func() ([]*dto.MetricFamily, error) {
-		families, err := g.Gather()
-		families = slices.DeleteFunc(families, func(mf *dto.MetricFamily) bool {
-			_, found := slices.BinarySearchFunc(r.ledger.families, mf.GetName(),
-				func(f family, name string) int { return cmp.Compare(f.name, name) })
+// with gathers ours and the node's at the same time. A file that the node's textfile collector reads may hold any name, so
+// of the node's a family is left out that has a name of ours or of the ledger's: whose metric comes first must not decide
+// what leatd says of itself, and a family that is there twice can make a whole scrape unreadable.
+func (r *Registry) with(ours prometheus.Gatherer, node prometheus.Collector) (prometheus.Gatherer, error) {
+	nodes := prometheus.NewRegistry()
+	if err := nodes.Register(node); err != nil {
+		return nil, err
+	}
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		var theirs []*dto.MetricFamily
+		var errTheirs error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			theirs, errTheirs = nodes.Gather()
+		}()
+		families, err := ours.Gather()
+		<-done
+		err = errors.Join(err, errTheirs)
+		theirs = slices.DeleteFunc(theirs, func(mf *dto.MetricFamily) bool {
+			_, found := slices.BinarySearchFunc(families, mf.GetName(),
+				func(f *dto.MetricFamily, name string) int { return cmp.Compare(f.GetName(), name) })
+			if !found {
+				_, found = slices.BinarySearchFunc(r.ledger.families, mf.GetName(),
+					func(f family, name string) int { return cmp.Compare(f.name, name) })
+			}
 			if found {
-				err = errors.Join(err, fmt.Errorf("%s is the ledger's own: rename the metric that has this name too", mf.GetName()))
+				err = errors.Join(err, fmt.Errorf("%s is leatd's own: rename the metric that has this name too", mf.GetName()))
 			}
 			return found
 		})
-		return families, err
-	}
+		return merge(families, theirs), err
+	}), nil
 }
 
 // merge puts two lists together by name, and leaves both as they are.

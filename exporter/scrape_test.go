@@ -152,20 +152,43 @@ func TestScrapeCompression(t *testing.T) {
 	}
 }
 
+// TestCompressorIsKept: a scrape uses the compressor of the one before, whatever garbage was collected in between.
+func TestCompressorIsKept(t *testing.T) {
+	h := newMetrics(NewRegistry("", "", ledgerOf(ByContainer)), discard())
+	for _, c := range h.codings {
+		made, make := 0, c.make
+		c.make = func() compressor { made++; return make() }
+		for range 3 {
+			r := httptest.NewRequest("GET", "/metrics", nil)
+			r.Header.Set("Accept-Encoding", c.name)
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			runtime.GC()
+			runtime.GC()
+		}
+		if made != 1 {
+			t.Errorf("%s: %d compressors for 3 scrapes", c.name, made)
+		}
+	}
+}
+
 // TestScrapeGoesOnWithoutTheRest has a collector that fails: it is said once, and everything else is served.
 func TestScrapeGoesOnWithoutTheRest(t *testing.T) {
 	registry := NewRegistry("", "", ledgerOf(ByContainer, workload(time.Now())...))
-	bad := &failing{err: errors.New("the disk is gone")}
+	bad := new(failing)
 	registry.MustRegister(bad)
 	var log bytes.Buffer
 	h := newMetrics(registry, slog.New(slog.NewTextHandler(&log, nil)))
-	for range 3 {
+	for i := range 3 {
+		bad.err = fmt.Errorf("the disk is gone, %d", i) // the words change, the trouble does not
 		if w := get(h, "/metrics"); w.Code != 200 || !strings.Contains(w.Body.String(), "\nleat_sink_up{") {
 			t.Errorf("%d %.200s", w.Code, w.Body.String())
 		}
 	}
 	bad.err = nil
 	get(h, "/metrics")
+	bad.err = errors.New("it comes and goes")
+	get(h, "/metrics")
+	bad.err = nil
 	get(h, "/metrics")
 	if got := log.String(); strings.Count(got, "level=WARN") != 1 || !strings.Contains(got, "the disk is gone") ||
 		strings.Count(got, "gathered again") != 1 {

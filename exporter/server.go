@@ -42,8 +42,8 @@ type Server struct {
 
 // Listen checks the web config and takes the ports. The error says which flag to change. Either Serve or Close must follow.
 func Listen(o Options) (*Server, error) {
-	if err := web.Validate(o.WebConfigFile); err != nil {
-		return nil, fmt.Errorf("web config: %s: %w; correct the file that --web.config.file names", o.WebConfigFile, err)
+	if err := CheckWebConfig(o.WebConfigFile); err != nil {
+		return nil, err
 	}
 	pages, err := pages(o)
 	if err != nil {

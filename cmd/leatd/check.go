@@ -17,6 +17,7 @@ import (
 	"github.com/leatd/leat/cmd/leatd/config"
 	"github.com/leatd/leat/collector/hostfiles"
 	"github.com/leatd/leat/collector/podlogs"
+	"github.com/leatd/leat/exporter"
 )
 
 // check says what leatd would read, how much of it there is, and where it would go. The configuration reads well by now;
@@ -36,6 +37,9 @@ func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from st
 			wrong = append(wrong, err)
 		}
 	}
+	if err := exporter.CheckWebConfig(flags.WebConfigFile); err != nil {
+		wrong = append(wrong, err)
+	}
 	bad, good := len(wrong) > 0, "good"
 	if bad {
 		good = "it does not work, see below"
@@ -44,7 +48,9 @@ func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from st
 		from, good, cfg.Node, cfg.State, measures(flags, cfg))
 
 	var found census
-	if err := look(ctx, flags, cfg, &found, slog.New(&remarks{census: &found})); err != nil {
+	if cfg.ReadsLogs() && !slices.ContainsFunc(cfg.Sinks, config.Sink.TakesLogs) {
+		found.note("no logs are read, for none of the sinks takes them: add one, or set logs.pods to \"\" if that is what you want")
+	} else if err := look(ctx, flags, cfg, &found, slog.New(&remarks{census: &found})); err != nil {
 		fmt.Fprintln(stderr, err)
 		bad = true
 	}

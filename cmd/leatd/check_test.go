@@ -44,6 +44,11 @@ sinks:
 		},
 		{name: "missing", config: "node: node-1\nstate: HOST/state\nlogs:\n  pods: HOST/pods\n"},
 		{name: "empty", config: "node: node-1\nstate: HOST/state\nlogs:\n  pods: HOST/pods\n", logs: map[string]string{"../state/x": ""}},
+		{
+			name:   "metrics",
+			config: "node: node-1\nstate: HOST/state\nlogs:\n  pods: HOST/pods\nsinks:\n  prom: {type: remote_write, url: \"http://prometheus:9090\"}\n",
+			logs:   map[string]string{"shop_cart-0_uid/app/0.log": "nobody wants it\n"},
+		},
 		{name: "bad", code: exitBadInput, config: `node: node-1
 logs:
   pods: HOST/pods
@@ -138,6 +143,24 @@ func TestCheckOfAFile(t *testing.T) {
 	code := leatd(t.Context(), []string{"check", "--config.file", config}, os.LookupEnv, &out, &errs)
 	if code != exitBadInput || !strings.Contains(errs.String(), "logs.pods: "+pods+" is no folder") {
 		t.Errorf("exit %d, %s", code, &errs)
+	}
+}
+
+// TestCheckWebConfig: what --web.config.file names is read by check too.
+func TestCheckWebConfig(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	cfg := h.file("leat.yaml", "state: "+h.state+"\nlogs: {pods: "+h.pods+"}\n")
+	for text, code := range map[string]int{
+		"no_such_key: 1\n": exitBadInput,
+		"tls_server_config: {cert_file: none.pem, key_file: none.pem}\n": exitBadInput,
+		"http_server_config: {http2: false}\n":                           exitOK,
+	} {
+		web := h.file("web.yaml", text)
+		got := call(t.Context(), "check", "--config.file", cfg, "--web.config.file", web)
+		if got.code != code || (code != exitOK) != strings.Contains(got.stderr, "web config: "+web) {
+			t.Errorf("%s: exit %d, %s", text, got.code, got.stderr)
+		}
 	}
 }
 

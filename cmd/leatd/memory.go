@@ -26,11 +26,7 @@ func (a *agent) tune() {
 	a.log.Info("memory", "limit", humanBytes(limit), "because_of", why)
 	debug.SetMemoryLimit(limit)
 	a.cfg.MemoryLimit = config.Size(limit)
-	lanes := len(a.logSinks()) > 0
-	if os.Getenv("GOGC") == "" && lanes {
-		debug.SetGCPercent(50) // blocks live for ever and hold no pointers: collecting twice as often costs next to nothing
-	}
-	if os.Getenv("GOMAXPROCS") == "" && !lanes {
+	if os.Getenv("GOMAXPROCS") == "" && len(a.logSinks()) == 0 {
 		runtime.GOMAXPROCS(1) // nothing but scrapes: a fifth of their cost is to wake up further threads
 	}
 }

@@ -109,17 +109,18 @@ func ParseFlags(args []string, env func(name string) (value string, ok bool), ou
 	return f, nil
 }
 
-// once passes on what is written until done: kingpin goes on after printing the help if it may not end the process.
+// once passes on what is written until done: kingpin goes on after printing the help if it may not end the process. And it
+// panics where help cannot be written, but "leatd --help | head" is no defect.
 type once struct {
 	out  io.Writer
 	done bool
 }
 
 func (o *once) Write(p []byte) (int, error) {
-	if o.done {
-		return len(p), nil
+	if !o.done {
+		_, _ = o.out.Write(p)
 	}
-	return o.out.Write(p)
+	return len(p), nil
 }
 
 // all defines the flags and commands.

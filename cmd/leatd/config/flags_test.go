@@ -143,6 +143,15 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestHelpNobodyReads: "leatd --help | head" ends like any other command there.
+func TestHelpNobodyReads(t *testing.T) {
+	r, w := io.Pipe()
+	r.Close()
+	if got, err := ParseFlags([]string{"--help"}, environment(nil), w); !errors.Is(err, ErrHelp) || got != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 // TestHelpCollectors: every flag of node_exporter's that it shows itself is there once, with a variable of its own, and not in
 // the help of everything.
 func TestHelpCollectors(t *testing.T) {
