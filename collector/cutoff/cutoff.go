@@ -39,7 +39,7 @@ type Source interface {
 
 var (
 	// ErrTimeout is what a source that did not return in time fails with, and while it has not returned.
-	ErrTimeout = errors.New("took too long and was cut off; look for a file system or a device that does not answer")
+	ErrTimeout = errors.New("took too long and was cut off; look for a file system or a device that does not answer, or for too much to read")
 
 	// ErrPanic is what a source that panicked fails with. The stack is in the log.
 	ErrPanic = errors.New("panicked")

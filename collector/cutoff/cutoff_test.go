@@ -110,7 +110,7 @@ var errDisk = errors.New("no such disk")
 
 const (
 	saysHangs = `level=WARN msg="a collector hangs: what it shows is missing in the metrics until it returns" collector=disk timeout=5s err="collector disk: ` +
-		`took too long and was cut off; look for a file system or a device that does not answer"`
+		`took too long and was cut off; look for a file system or a device that does not answer, or for too much to read"`
 	saysPanics = `level=ERROR msg="a collector panicked: what it shows is missing in the metrics" collector=disk err="collector disk: panicked: `
 	saysFails  = `level=WARN msg="a collector fails: what it shows may be missing in the metrics" collector=disk err="no such disk"`
 )
