@@ -20,10 +20,10 @@ RESULTS  := benchmarks/results
 # The packages that have tests behind the tag e2e.
 E2E = $(patsubst %/,%,$(sort $(dir $(shell grep -rlE --include='*_test.go' '^//go:build (.*[^a-z0-9_])?e2e\b' .))))
 
-.PHONY: help run build test vet unit race model e2e servers bench profile lint image install uninstall
+.PHONY: help run build test vet unit race model e2e e2e-kube servers bench profile lint image install uninstall
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## watch leatd collect sample workloads (leatd demo)
 	bin/leatd demo
@@ -50,6 +50,9 @@ model: ## thousands of random schedules of reading and of the spool, with FROM a
 e2e: servers ## the tests against real servers, which the first run builds: some minutes
 	$(GOTEST) -count=1 -tags e2e -p 1 -timeout 20m $(E2E)
 
+e2e-kube: ## the chart on a real Kubernetes node (root, Debian): five minutes, the first time ten
+	$(GOTEST) -count=1 -tags e2ekube -timeout 30m ./deploy/kubetest
+
 servers: ## build the servers for e2e into the cache, LEAT_CACHE or ~/.cache/leat
 	go run ./benchmarks/servers/build
 
@@ -64,8 +67,8 @@ profile: build ## run a real load, leave CPU, heap, mutex and block profiles
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
-	go vet -tags e2e $(PACKAGES)
-	$(STATICCHECK) -tags e2e $(PACKAGES)
+	go vet -tags e2e,e2ekube $(PACKAGES)
+	$(STATICCHECK) -tags e2e,e2ekube $(PACKAGES)
 	cd benchmarks/servers/otelsink && go vet ./... && $(STATICCHECK) ./...
 	cd deploy/image && go vet ./... && $(STATICCHECK) ./...
 

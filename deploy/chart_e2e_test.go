@@ -3,8 +3,11 @@
 package deploy
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,19 +60,25 @@ func acceptable(t *testing.T, leatd, text string) {
 		if o["kind"] != "DaemonSet" {
 			continue
 		}
-		var config string
+		var config, web string
 		for _, c := range objects(t, text) {
-			if c["kind"] == "ConfigMap" && c.at(t, "metadata", "name") == o.at(t, "metadata", "name") {
+			switch name := o.at(t, "metadata", "name").(string); {
+			case c["kind"] == "ConfigMap" && c.at(t, "metadata", "name") == name:
 				config = c.at(t, "data", "leat.yaml").(string)
+			case c["kind"] == "Secret" && c.at(t, "metadata", "name") == name+"-web":
+				web = c.at(t, "stringData", "web.yaml").(string)
 			}
 		}
-		password := filepath.Join(secrets, "loki", "password")
-		if err := errors.Join(os.MkdirAll(filepath.Dir(password), 0o755), os.WriteFile(password, []byte("x"), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(t.TempDir(), "leat.yaml")
-		if err := os.WriteFile(file, []byte(strings.ReplaceAll(config, "/secrets", secrets)), 0o644); err != nil {
-			t.Fatal(err)
+		cert, key := certificate(t)
+		folder := t.TempDir()
+		file, webFile := filepath.Join(folder, "leat.yaml"), filepath.Join(folder, "web.yaml")
+		for path, text := range map[string]string{
+			filepath.Join(secrets, "loki", "password"): "x", filepath.Join(secrets, "tls", "tls.crt"): cert, filepath.Join(secrets, "tls", "tls.key"): key,
+			file: strings.ReplaceAll(config, "/secrets", secrets), webFile: strings.ReplaceAll(web, "/secrets", secrets),
+		} {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for _, container := range []any{o.at(t, "spec", "template", "spec", "containers", 0), check(t, o)} {
 			c := object(container.(map[string]any))
@@ -78,8 +87,7 @@ func acceptable(t *testing.T, leatd, text string) {
 				if arg == "check" {
 					continue
 				}
-				arg := strings.Replace(arg.(string), "/etc/leat/leat.yaml", file, 1)
-				args = append(args, strings.Replace(arg, "/host", host, 1))
+				args = append(args, strings.NewReplacer("/etc/leat/leat.yaml", file, "/etc/leat-web/web.yaml", webFile, "/host", host).Replace(arg.(string)))
 			}
 			cmd := exec.Command(leatd, args...)
 			cmd.Env = append(os.Environ(), "TENANT=prod")
@@ -88,6 +96,20 @@ func acceptable(t *testing.T, leatd, text string) {
 			}
 		}
 	}
+}
+
+// certificate is one for TLS that nobody has signed, and its key, as PEM.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	c := server.TLS.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // check is the last init container of the DaemonSet, which checks the configuration.
@@ -110,6 +132,7 @@ func TestRefused(t *testing.T) {
 		"config.state=/elsewhere":                               "'/config': additional properties 'state' not allowed",
 		"config.sink.central.type=loki":                         "additional properties 'sink' not allowed",
 		"toleration[0].operator=Exists":                         "additional properties 'toleration' not allowed",
+		"updateStrategy.rollingUpdate.maxUnavailable=none":      "'/updateStrategy/rollingUpdate/maxUnavailable'",
 		"updateStrategy.rollingUpdate.maxSurge=1":               "additional properties 'maxSurge' not allowed",
 		"port=99999":                             "'/port'",
 		"image.pullPolicy=Sometimes":             "'/image/pullPolicy'",

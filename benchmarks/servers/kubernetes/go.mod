@@ -1,3 +1,5 @@
+// This module builds Kubernetes from its own source: main.go. A new version: change it below and in the replace lines, whose
+// v0.x.y goes with v1.x.y, and in kubernetesRelease of ../build.go; `go mod tidy`.
 module github.com/leatd/leat/benchmarks/servers/kubernetes
 
 go 1.24.0
