@@ -20,11 +20,15 @@ import (
 type host struct {
 	t                *testing.T
 	dir, pods, state string
+	metrics          string // what configurations say of them
 }
+
+// logsOnly is what most tests are about: those that look at the ledger ten times a second would measure the node as often.
+const logsOnly = "metrics: {node: false, containers: false}\n"
 
 func newHost(t *testing.T) *host {
 	dir := t.TempDir()
-	h := &host{t: t, dir: dir, pods: filepath.Join(dir, "pods"), state: filepath.Join(dir, "state")}
+	h := &host{t: t, dir: dir, pods: filepath.Join(dir, "pods"), state: filepath.Join(dir, "state"), metrics: logsOnly}
 	if err := os.Mkdir(h.pods, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -34,8 +38,8 @@ func newHost(t *testing.T) *host {
 // config writes a configuration with one sink and returns its path; more are further keys of the sink.
 func (h *host) config(kind, url string, more ...string) string {
 	keys := append([]string{"type: " + kind, "url: " + url, "max_wait: 20ms"}, more...)
-	return h.file("leat.yaml", fmt.Sprintf("node: node-1\nstate: %s\nlogs:\n  pods: %s\nsinks:\n  central: {%s}\n",
-		h.state, h.pods, strings.Join(keys, ", ")))
+	return h.file("leat.yaml", fmt.Sprintf("node: node-1\nstate: %s\n%slogs:\n  pods: %s\nsinks:\n  central: {%s}\n",
+		h.state, h.metrics, h.pods, strings.Join(keys, ", ")))
 }
 
 // file writes a file beside the folder of logs.

@@ -114,7 +114,7 @@ func (c isolation) run(t *testing.T, beside bool, rate int) map[string]service {
 		}
 		fmt.Fprintf(&sinks, "  %s: {type: %[1]s, url: %s, timeout: 1m}\n", kind, store.URL)
 	}
-	cfg := h.file("leat.yaml", fmt.Sprintf("node: node-1\nstate: %s\nlogs: {pods: %s}\nsinks:\n%s", h.state, h.pods, &sinks))
+	cfg := h.file("leat.yaml", logsOnly+fmt.Sprintf("node: node-1\nstate: %s\nlogs: {pods: %s}\nsinks:\n%s", h.state, h.pods, &sinks))
 	d := start(t, "--config.file", cfg)
 	l := h.flow(isolatedFiles, rate, simulate.Spec{})
 	<-time.After(warmUp)
@@ -204,7 +204,7 @@ func TestContainersAreApart(t *testing.T) {
 				return sinktest.Reply{}
 			})
 		}
-		cfg := h.file("leat.yaml", fmt.Sprintf("node: node-1\nstate: %s\nlogs: {pods: %s}\nsinks:\n  central: {type: loki, url: %s}\n",
+		cfg := h.file("leat.yaml", logsOnly+fmt.Sprintf("node: node-1\nstate: %s\nlogs: {pods: %s}\nsinks:\n  central: {type: loki, url: %s}\n",
 			h.state, h.pods, store.URL))
 		d := start(t, "--config.file", cfg)
 		w := d.watch()

@@ -136,7 +136,7 @@ func (c *corpus) carry(t *testing.T, kind string, more ...string) carried {
 	t.Helper()
 	h, store := newHost(t), newDepot(t, kind)
 	store.keep = false
-	h.pods = c.pods
+	h.pods, h.metrics = c.pods, "" // the bound on memory is that of all there is
 	began := time.Now()
 	d := start(t, append([]string{"--config.file", h.config(kind, store.URL, more...)}, loadFlags...)...)
 	c.expect(t, store)

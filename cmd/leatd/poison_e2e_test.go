@@ -103,7 +103,7 @@ func TestRealLokiTakesSmallerMessages(t *testing.T) {
 		fmt.Fprintf(&b, "%s stdout F %08d%s\n", started.Add(time.Duration(i)*time.Millisecond).UTC().Format(time.RFC3339Nano), i, strings.Repeat(".", size))
 	}
 	h.write("ns_pod_uid/app/0.log", b.String())
-	cfg := h.file("leat.yaml", fmt.Sprintf("memory_limit: 256MiB\nnode: node-1\nstate: %s\nlogs: {pods: %s}\nsinks:\n"+
+	cfg := h.file("leat.yaml", logsOnly+fmt.Sprintf("memory_limit: 256MiB\nnode: node-1\nstate: %s\nlogs: {pods: %s}\nsinks:\n"+
 		"  central: {type: otlp, url: %s/otlp/v1/logs, max_wait: 20ms, max_batch: 16MiB}\n", h.state, h.pods, loki.URL))
 	d := start(t, "--config.file", cfg)
 	d.metric(lines, "leat_log_delivered_lines_total")
