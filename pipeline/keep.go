@@ -7,11 +7,11 @@ import (
 )
 
 // saveEvery is how long a settled line may wait until its cursor is on disk; what a crash within it costs is that lines
-// are sent again. A disk that is slow to sync gets more rest: saving takes a fifth of the time, until that would be
+// are sent again. A disk that is slow to sync gets more rest: saving takes a third of the time, until that would be
 // a rest of more than saveRest.
 const (
 	saveEvery = 100 * time.Millisecond
-	saveShare = 4
+	saveShare = 2
 	saveRest  = 30 * time.Second
 	// saveFailed is the rest after a save that failed.
 	saveFailed = 5 * time.Second

@@ -88,7 +88,7 @@ func TestKeepOfEndedTarget(t *testing.T) {
 	})
 }
 
-// TestKeepAdapts: a disk that takes a second for a save is saved to one second in twenty.
+// TestKeepAdapts: a disk that takes a second for a save is saved to one second in three.
 func TestKeepAdapts(t *testing.T) {
 	onSlowDisk(t, func(b *bench, d *slowDisk) {
 		d.takes.Store(int64(time.Second))
@@ -97,8 +97,8 @@ func TestKeepAdapts(t *testing.T) {
 			b.after(time.Second)
 			b.beats.allWait(t)
 		}
-		if n := d.saves.Load(); n < 118 || n > 130 {
-			t.Errorf("%d saves in 630 s, want one in 5 s", n)
+		if n := d.saves.Load(); n < 200 || n > 215 {
+			t.Errorf("%d saves in 630 s, want one in 3 s", n)
 		}
 		d.takes.Store(int64(10 * time.Minute)) // and one that is nearly dead is given half a minute
 		b.after(30 * time.Minute)
