@@ -10,9 +10,9 @@ const (
 	backoffMost  = 30 * time.Second
 )
 
-// backoff is how long to wait after so many failures: exponential, and anywhere in its upper half, since thousands of
+// Backoff is how long to wait after so many failures: exponential, and anywhere in its upper half, since thousands of
 // nodes see the same outage end.
-func backoff(attempt int) time.Duration {
+func Backoff(attempt int) time.Duration {
 	d := backoffMost
 	if attempt < 7 {
 		d = min(d, backoffFirst<<attempt)
@@ -20,8 +20,8 @@ func backoff(attempt int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// jitter lengthens what a store asked for by up to a fifth.
-func jitter(d time.Duration) time.Duration {
+// Jitter lengthens what a store asked for by up to a fifth.
+func Jitter(d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0
 	}

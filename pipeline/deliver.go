@@ -180,7 +180,7 @@ func (s *sending) rule(pieces []piece, v Verdict, a Answer) {
 			}
 		case v == Back:
 			seg.Target.floor = seg.Epoch + 1
-			seg.RetryAfter = jitter(a.RetryAfter)
+			seg.RetryAfter = Jitter(a.RetryAfter)
 			seg.Verdict = Back
 		default:
 			seg.Verdict = v

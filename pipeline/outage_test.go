@@ -178,7 +178,7 @@ func TestBackoff(t *testing.T) {
 	for attempt, want := range []time.Duration{250e6, 500e6, 1e9, 2e9, 4e9, 8e9, 16e9, 30e9, 30e9} {
 		seen := make(map[time.Duration]bool)
 		for range 200 {
-			d := backoff(attempt)
+			d := Backoff(attempt)
 			if d < want/2 || d > want {
 				t.Fatalf("attempt %d: %s", attempt, d)
 			}
@@ -188,14 +188,14 @@ func TestBackoff(t *testing.T) {
 			t.Errorf("attempt %d: only %d different waits of 200", attempt, len(seen))
 		}
 	}
-	if d := backoff(1 << 40); d > 30*time.Second || d < 15*time.Second {
+	if d := Backoff(1 << 40); d > 30*time.Second || d < 15*time.Second {
 		t.Errorf("after very many attempts: %s", d)
 	}
-	if jitter(0) != 0 || jitter(-1) != 0 {
+	if Jitter(0) != 0 || Jitter(-1) != 0 {
 		t.Error("a store that asks for nothing is given nothing")
 	}
 	for range 200 {
-		if d := jitter(10 * time.Second); d < 10*time.Second || d > 12*time.Second {
+		if d := Jitter(10 * time.Second); d < 10*time.Second || d > 12*time.Second {
 			t.Fatalf("10 s became %s", d)
 		}
 	}

@@ -118,7 +118,7 @@ func (s *sending) byStream(pieces []piece) {
 		if answer.Outcome != Throttled {
 			throttled = 0
 		} else if throttled++; throttled > 1 && len(pieces) > 0 { // it is the store that has enough, not one target
-			s.sleep(max(backoff(throttled-2), jitter(answer.RetryAfter)))
+			s.sleep(max(Backoff(throttled-2), Jitter(answer.RetryAfter)))
 		}
 	}
 }
@@ -210,7 +210,7 @@ func (s *sending) try(pieces []piece, body []byte, patience int, quick string) (
 				if !many {
 					return Back, answer
 				}
-				s.sleep(max(backoff(throttled-1), jitter(answer.RetryAfter)))
+				s.sleep(max(Backoff(throttled-1), Jitter(answer.RetryAfter)))
 				return apart, answer
 			}
 		case Failed:
@@ -237,7 +237,7 @@ func (s *sending) try(pieces []piece, body []byte, patience int, quick string) (
 
 // rest is how long to wait before the next try.
 func (s *sending) rest(throttled int, answer Answer) time.Duration {
-	return max(backoff(max(0, throttled+s.failed-1)), jitter(answer.RetryAfter))
+	return max(Backoff(max(0, throttled+s.failed-1)), Jitter(answer.RetryAfter))
 }
 
 // request is the one place where a body goes to the store.

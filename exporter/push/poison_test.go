@@ -216,17 +216,3 @@ func TestBackoffAnew(t *testing.T) {
 		}
 	})
 }
-
-func TestBackoff(t *testing.T) {
-	for attempt, most := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second,
-		16 * time.Second, 30 * time.Second, 30 * time.Second} {
-		for range 100 {
-			if d := backoff(attempt); d < most/2 || d >= most {
-				t.Fatalf("attempt %d: %v", attempt, d)
-			}
-		}
-	}
-	if d := backoff(1 << 40); d < 15*time.Second || d > 30*time.Second {
-		t.Errorf("%v", d)
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"math/rand/v2"
 	"path/filepath"
 	"time"
 
@@ -12,9 +11,7 @@ import (
 )
 
 const (
-	backoffFirst = 500 * time.Millisecond
-	backoffMost  = 30 * time.Second
-	retryMost    = 10 * time.Minute // a mistake in Retry-After must not silence a node
+	retryMost = 10 * time.Minute // a mistake in Retry-After must not silence a node
 	// readFor is how long a disk may give nothing, until it is believed to have nothing.
 	readFor = 5 * time.Minute
 )
@@ -54,7 +51,7 @@ func (t *target) attempt(drain context.Context, b *body) (pause time.Duration) {
 	t.queue.fails()
 	t.failures++
 	t.complain(answer)
-	pause = max(backoff(t.failures-1), jitter(min(answer.RetryAfter, retryMost)))
+	pause = max(pipeline.Backoff(t.failures), pipeline.Jitter(min(answer.RetryAfter, retryMost))) // from half a second
 	if t.suspect.accuse(b, answer) {
 		return t.confront(drain, b, answer, pause)
 	}
@@ -168,22 +165,4 @@ func (t *target) rest(drain context.Context, d time.Duration) {
 		case <-t.queue.sender:
 		}
 	}
-}
-
-// backoff is how long to wait after so many failures: exponential, and anywhere in its upper half, since thousands of
-// nodes see the same outage end.
-func backoff(attempt int) time.Duration {
-	d := backoffMost
-	if attempt < 6 {
-		d = min(d, backoffFirst<<attempt)
-	}
-	return d/2 + rand.N(d/2)
-}
-
-// jitter lengthens what a store asked for by up to a fifth.
-func jitter(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	return d + rand.N(d/5+1)
 }
