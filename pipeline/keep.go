@@ -6,11 +6,13 @@ import (
 	"time"
 )
 
-// saveEvery is how long a settled line may wait until its cursor is on disk; what a crash within it costs is that lines
-// are sent again. A disk that is slow to sync gets more rest: saving takes a third of the time, until that would be
-// a rest of more than saveRest.
+// A cursor that has moved is saved within saveLazy, and within saveEvery if more than saveLines records have come home:
+// what a crash costs is that lines are sent again. A disk that is slow to sync gets more rest: saving takes a third of
+// the time, until that would be a rest of more than saveRest.
 const (
 	saveEvery = 100 * time.Millisecond
+	saveLazy  = 500 * time.Millisecond
+	saveLines = 3000
 	saveShare = 2
 	saveRest  = 30 * time.Second
 	// saveFailed is the rest after a save that failed.
@@ -20,61 +22,120 @@ const (
 	claimWithin = time.Hour
 )
 
+// A keeper saves a lane's cursors. It sleeps while nothing moves.
+type keeper struct {
+	*Lane
+	stop  <-chan struct{}
+	timer *time.Timer
+
+	rest     time.Duration // after the last save
+	idle     bool          // the last look found nothing to save
+	prune    time.Time     // when to forget what nobody claims; zero afterwards
+	spool    []byte        // its state as last saved
+	failures int           // in a row
+	since    time.Time     // when the first of them was
+}
+
 // keepCursors saves what has moved, until stop; then once more, when all readers have ended. It has no beat: all that it
 // ever waits for is a disk, its own or a reader's.
 func (l *Lane) keepCursors(stop <-chan struct{}) {
-	var (
-		wait     = saveEvery
-		failures int
-		since    time.Time // when the first of them was
-		spool    []byte    // its state as last saved
-	)
-	prune := time.Now().Add(claimWithin)
-	for last := false; !last; {
-		var asked chan<- error
-		select {
-		case <-time.After(wait):
-		case asked = <-l.saves:
-		case <-stop:
-			last = true
-		}
-		moved := l.movedCursors()
-		forgot := false
-		if !prune.IsZero() && !time.Now().Before(prune) {
-			prune = time.Time{}
-			forgot = l.forgetUnclaimed()
-		}
-		state := l.spoolState()
-		if len(moved) == 0 && failures == 0 && !forgot && bytes.Equal(state, spool) {
-			if asked != nil {
-				asked <- nil
-			}
-			continue
-		}
-		begin := time.Now()
-		err := l.Store.Save(moved, state)
+	k := keeper{Lane: l, stop: stop, timer: time.NewTimer(time.Hour), prune: time.Now().Add(claimWithin)}
+	defer k.timer.Stop()
+	for {
+		asked, last := k.wait()
+		err := k.look(last)
 		if asked != nil {
 			asked <- err
 		}
-		wait = min(max(saveEvery, saveShare*time.Since(begin)), saveRest)
-		if err == nil {
-			if spool = state; spool != nil {
-				l.divert.Saved()
+		if last {
+			return
+		}
+	}
+}
+
+// wait sleeps until it is time to look: something has moved and enough has come home or saveLazy has passed, somebody
+// asks, or the end has come.
+func (k *keeper) wait() (asked chan<- error, last bool) {
+	begin := time.Now()
+	due := k.prune
+	if !k.idle || k.diverted() {
+		due = begin.Add(max(k.rest, saveLazy))
+	}
+	for {
+		if k.settled.Load() >= saveLines {
+			due = begin.Add(max(k.rest, saveEvery))
+		}
+		var timeout <-chan time.Time
+		if !due.IsZero() {
+			k.timer.Reset(time.Until(due))
+			timeout = k.timer.C
+		}
+		select {
+		case <-timeout:
+			return nil, false
+		case <-k.stirred:
+			if k.idle {
+				k.idle = false
+				due = latest(begin.Add(k.rest), time.Now().Add(saveLazy))
 			}
-			if failures > 0 {
-				l.Log.Info("cursors are saved again", "sink", l.Name(), "after", time.Since(since).Round(time.Second), "failures", failures)
-			}
-			failures = 0
-			continue
+		case asked := <-k.saves:
+			return asked, false
+		case <-k.stop:
+			return nil, true
 		}
-		wait = max(wait, saveFailed)
-		if failures++; failures == 1 {
-			since = begin
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// look saves what has moved since the last look.
+func (k *keeper) look(last bool) error {
+	k.settled.Store(0)
+	moved := k.movedCursors()
+	forgot := false
+	if !k.prune.IsZero() && !time.Now().Before(k.prune) {
+		k.prune = time.Time{}
+		forgot = k.forgetUnclaimed()
+	}
+	state := k.spoolState()
+	k.idle = len(moved) == 0 && k.failures == 0 && !forgot && bytes.Equal(state, k.spool)
+	if k.idle {
+		return nil
+	}
+	begin := time.Now()
+	err := k.Store.Save(moved, state)
+	k.rest = min(saveShare*time.Since(begin), saveRest)
+	if err == nil {
+		if k.spool = state; state != nil {
+			k.divert.Saved()
 		}
-		if failures == 1 || last {
-			l.Log.Error("cursors cannot be saved: delivery goes on, but after a restart lines are sent again; make room or the folder writable",
-				"sink", l.Name(), "error", err, "failures", failures)
+		if k.failures > 0 {
+			k.Log.Info("cursors are saved again", "sink", k.Name(), "after", time.Since(k.since).Round(time.Second), "failures", k.failures)
 		}
+		k.failures = 0
+		return nil
+	}
+	k.rest = max(k.rest, saveFailed)
+	if k.failures++; k.failures == 1 {
+		k.since = begin
+	}
+	if k.failures == 1 || last {
+		k.Log.Error("cursors cannot be saved: delivery goes on, but after a restart lines are sent again; make room or the folder writable",
+			"sink", k.Name(), "error", err, "failures", k.failures)
+	}
+	return err
+}
+
+// stir tells the keeper that there may be something to save. It never waits.
+func (l *Lane) stir() {
+	select {
+	case l.stirred <- struct{}{}:
+	default:
 	}
 }
 

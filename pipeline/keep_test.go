@@ -39,7 +39,7 @@ func TestKeepSavesWhatMoved(t *testing.T) {
 			t.Errorf("%d saves, and nothing has moved", n)
 		}
 		b.in.add("a", "1")
-		b.after(2 * saveEvery)
+		b.after(2 * saveLazy)
 		if got := reopen(t, b.store); got["a"] != 1 {
 			t.Errorf("saved %v", got)
 		}
@@ -52,8 +52,16 @@ func TestKeepSavesWhatMoved(t *testing.T) {
 			b.in.add("a", "1")
 			b.after(100 * time.Millisecond)
 		}
-		if n := d.saves.Load(); n < 40 || n > 52 {
-			t.Errorf("%d saves in ten seconds, want one for each request, of which there are five a second", n)
+		if n := d.saves.Load(); n < 15 || n > 22 {
+			t.Errorf("%d saves in ten seconds of few lines, want two a second", n)
+		}
+		before := d.saves.Load()
+		for range 100 {
+			b.in.add("a", fill(0, saveLines)...)
+			b.after(100 * time.Millisecond)
+		}
+		if n := d.saves.Load() - before; n < 40 || n > 100 {
+			t.Errorf("%d saves in ten seconds of many lines, want one for each request", n)
 		}
 	})
 }

@@ -50,7 +50,12 @@ type Lane struct {
 	witness atomic.Pointer[witness] // the first that the store has accepted; it is never changed
 	limit   atomic.Int64            // log bytes that a request may have, as 413 has taught; 0 as long as it has not
 	divert  diversion
-	saves   chan chan<- error // taken by the keeper: saves that somebody waits for
+
+	// What the keeper hears of: saves that somebody waits for, that something has moved, and how many records have come
+	// home since it last looked.
+	saves   chan chan<- error
+	stirred chan struct{}
+	settled atomic.Int64
 
 	mu      sync.Mutex // guards what follows: touched when targets come and go and at a scrape, never on a block's way
 	targets []*tracked
@@ -98,7 +103,7 @@ func (o *Options) spoolBlocks() int { return batches * ((o.MaxBatch + o.BlockSiz
 
 // NewLane makes a lane; it does nothing before Run.
 func NewLane(o Options) *Lane {
-	l := &Lane{Options: o.withDefaults(), saves: make(chan chan<- error)}
+	l := &Lane{Options: o.withDefaults(), saves: make(chan chan<- error), stirred: make(chan struct{}, 1)}
 	l.pace.begin(o.MaxRate)
 	l.divert.Spool = o.Spool
 	return l

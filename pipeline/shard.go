@@ -89,7 +89,7 @@ func (s *shard) read(ctx context.Context) {
 			continue
 		}
 		full := s.reader.Fill(r.block)
-		s.moved.Store(true) // not only verdicts move cursors: a file, or a target, may have come to its end
+		r.move() // not only verdicts move cursors: a file, or a target, may have come to its end
 		now := time.Now()
 		if full || len(r.block.Segments) > 0 && now.Sub(r.passed) >= s.lane.MaxWait {
 			r.pass(now)
@@ -147,6 +147,13 @@ func (r *reading) called() bool { return !r.home.Empty() || r.ask.Load() != nil 
 // stirred tells that there is something to do for settle or for Fill.
 func (r *reading) stirred() bool { return r.called() || r.reader.Woken() }
 
+// move tells the keeper that cursors may have moved.
+func (r *reading) move() {
+	if !r.moved.Swap(true) {
+		r.lane.stir()
+	}
+}
+
 // settle takes in the blocks that came home and answers the keeper.
 func (r *reading) settle() {
 	for {
@@ -155,10 +162,14 @@ func (r *reading) settle() {
 			break
 		}
 		r.reader.Settle(b)
+		n := int64(len(b.Records))
 		b.Reset()
 		r.free = append(r.free, b)
 		r.out--
-		r.moved.Store(true)
+		r.move()
+		if sum := r.lane.settled.Add(n); sum >= saveLines && sum-n < saveLines {
+			r.lane.stir()
+		}
 	}
 	r.answer()
 }

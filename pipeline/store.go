@@ -159,6 +159,24 @@ func (s *Store) Spooled() (highest uint64) {
 // SpoolState is what the spool had saved before this process began; nil if there is nothing.
 func (s *Store) SpoolState() []byte { return s.spool }
 
+// Finish takes the targets for which gone says true as ended: their files are no more, and what was in them is missed by
+// nobody, so that no gap is counted. It returns their keys. It is called after Cover and before the lane runs.
+func (s *Store) Finish(gone func(key string) bool) (keys []string) {
+	for _, key := range slices.Sorted(maps.Keys(s.found)) {
+		c := s.found[key]
+		if c.unfinished() == 0 || !gone(key) {
+			continue
+		}
+		c.Generations = slices.Clone(c.Generations)
+		for i := range c.Generations {
+			c.Generations[i].Done = true
+		}
+		s.found[key], s.lines[key] = c, encodeCursor(c)
+		keys = append(keys, key)
+	}
+	return keys
+}
+
 // forgetUnclaimed drops what was saved of targets that nobody has asked for since: they ended while leatd was down.
 // The next Save writes the file without them. Only the keeper calls it.
 func (s *Store) forgetUnclaimed() (forgotten []Cursor) {
