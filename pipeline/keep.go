@@ -11,7 +11,7 @@ import (
 // the time, until that would be a rest of more than saveRest.
 const (
 	saveEvery = 100 * time.Millisecond
-	saveLazy  = 500 * time.Millisecond
+	saveLazy  = time.Second
 	saveLines = 3000
 	saveShare = 2
 	saveRest  = 30 * time.Second

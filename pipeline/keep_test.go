@@ -52,8 +52,8 @@ func TestKeepSavesWhatMoved(t *testing.T) {
 			b.in.add("a", "1")
 			b.after(100 * time.Millisecond)
 		}
-		if n := d.saves.Load(); n < 15 || n > 22 {
-			t.Errorf("%d saves in ten seconds of few lines, want two a second", n)
+		if n := d.saves.Load(); n < 8 || n > 12 {
+			t.Errorf("%d saves in ten seconds of few lines, want one a second", n)
 		}
 		before := d.saves.Load()
 		for range 100 {

@@ -31,7 +31,7 @@ var standard = timing{
 	quiet: 5 * time.Second,
 	late:  time.Minute,
 	walk:  10 * time.Second,
-	check: time.Second,
+	check: 2 * time.Second,
 	retry: 10 * time.Second,
 	back:  time.Second,
 	stuck: time.Minute,

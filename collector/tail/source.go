@@ -26,6 +26,8 @@ type source struct {
 	underway int  // segments in blocks
 	busy     bool // in the owner's list of files to poll
 	parked   *file
+	dry      int  // polls in a row that found nothing
+	lull     int  // rounds that it sits out
 	leaving  bool // belongs to another reader, but something of it is under way here
 
 	open     [2]openLine // stdout, stderr: read position's

@@ -24,6 +24,10 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	if src.leaving || src.wait.After(r.now) || src.retryAt.After(r.now) || src.target.Held() {
 		return turnDry
 	}
+	if src.lull > 0 && src.version == src.log.version.Load() {
+		src.lull--
+		return turnDry
+	}
 	src.sync(r.now)
 	g, followed := src.current()
 	if g == nil {
@@ -72,6 +76,9 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	if at := g.read + int64(n); at > g.size {
 		g.grow(at, r.now)
 	}
+	if n > 0 {
+		src.dry = 0
+	}
 	if g.skip {
 		if n > 0 {
 			return r.skipLine(b, g, n, n == room)
@@ -95,7 +102,18 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	case used > 0:
 		return turnDry // the read was short: the end of the file
 	}
-	return r.atEnd(b, src, g, followed, n)
+	t := r.atEnd(b, src, g, followed, n)
+	if n == 0 && t == turnDry {
+		src.rest()
+	}
+	return t
+}
+
+// rest lets a file that has had nothing new sit out a round, and then two: most files get a line now and then, and what
+// they cost is to be asked for it.
+func (src *source) rest() {
+	src.dry++
+	src.lull = min(src.dry, 2)
 }
 
 // waits tells that a source must not be read now: something keeps it from it that is nobody's fault here.
