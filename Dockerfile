@@ -2,6 +2,7 @@
 #
 #   docker build -t leat .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t leat .
+#   buildah build --platform linux/arm64 --build-arg BUILDPLATFORM=linux/amd64 -t leat .   # older ones don't know it themselves
 #
 # Where there is no engine, `make image` makes the same image: it reads from the last stage below what goes into it.
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build

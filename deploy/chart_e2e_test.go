@@ -134,10 +134,12 @@ func TestRefused(t *testing.T) {
 		"toleration[0].operator=Exists":                         "additional properties 'toleration' not allowed",
 		"updateStrategy.rollingUpdate.maxUnavailable=none":      "'/updateStrategy/rollingUpdate/maxUnavailable'",
 		"updateStrategy.rollingUpdate.maxSurge=1":               "additional properties 'maxSurge' not allowed",
-		"port=99999":                             "'/port'",
-		"image.pullPolicy=Sometimes":             "'/image/pullPolicy'",
-		"host.root=false":                        "config.metrics.node to false, too",
-		"nonroot.enabled=true,readAllFiles=true": "exclude each other",
+		"port=99999":                                                "'/port'",
+		"image.pullPolicy=Sometimes":                                "'/image/pullPolicy'",
+		"readinessProbe.httpGet.path=/":                             "'/readinessProbe': additional properties 'httpGet' not allowed",
+		"env[0].name=A,env[0].value=1":                              "'/env/0/value'",
+		"host.root=false":                                           "config.metrics.node to false, too",
+		"nonroot.enabled=true,readAllFiles=true":                    "exclude each other",
 		"serviceMonitor.enabled=true,headlessService.enabled=false": "needs headlessService.enabled",
 	} {
 		if _, err := helm(t, "template", "leat", chart, "--set", set); err == nil || !strings.Contains(err.Error(), want) {
@@ -217,17 +219,23 @@ func TestNotes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	out, err := helm(t, "template", "leat", dir, "--namespace", "ns", "--set", "networkPolicy.enabled=true")
-	if err != nil {
-		t.Fatal(err)
+	with := func(set string) string {
+		out, err := helm(t, "template", "leat", dir, "--namespace", "ns", "--set", set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return only(t, out, "Notes")["text"].(string)
 	}
-	notes := only(t, out, "Notes")["text"].(string)
+	if guarded := with("webConfig.tls_server_config.cert_file=a"); !strings.Contains(guarded, "--url=https://NODE:9110 --http.config.file=") || strings.Contains(guarded, "helm -n ns test") {
+		t.Errorf("behind TLS the notes are\n%s", guarded)
+	}
+	notes := with("networkPolicy.enabled=true")
 	if testing.Verbose() {
 		t.Log(notes)
 	}
 	for _, want := range []string{
 		"kubectl label namespace ns pod-security.kubernetes.io/enforce=privileged", "No sinks are configured",
-		"helm uninstall removes all of this but /var/lib/leat", "The NetworkPolicy has no effect", "leat-headless.ns",
+		"helm uninstall removes all of this but /var/lib/leat", "helm -n ns test leat", "The NetworkPolicy has no effect", "leat-headless.ns",
 	} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes do not say %q:\n%s", want, notes)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/leatd/leat/cmd/leatd/config"
+	"github.com/leatd/leat/collector/container"
 	"github.com/leatd/leat/collector/hostfiles"
 	"github.com/leatd/leat/collector/podlogs"
 	"github.com/leatd/leat/exporter"
@@ -48,6 +49,9 @@ func check(ctx context.Context, flags *config.Flags, cfg *config.Config, from st
 		from, good, cfg.Node, cfg.State, measures(flags, cfg))
 
 	var found census
+	if cfg.Metrics.Containers && container.PrivatePIDs(flags.ProcFS) {
+		found.note(container.NoHostPIDs)
+	}
 	if cfg.ReadsLogs() && !slices.ContainsFunc(cfg.Sinks, config.Sink.TakesLogs) {
 		found.note("no logs are read, for none of the sinks takes them: add one, or set logs.pods to \"\" if that is what you want")
 	} else if err := look(ctx, flags, cfg, &found, slog.New(&remarks{census: &found})); err != nil {

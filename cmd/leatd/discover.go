@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -104,15 +103,6 @@ func (c *countdown) done() {
 	if c.left.Add(-1) == 0 {
 		c.then()
 	}
-}
-
-// ownPod is the name of the pod that leatd runs in; on a plain host it is no pod's.
-func ownPod() string {
-	if name := os.Getenv("POD_NAME"); name != "" {
-		return name
-	}
-	name, _ := os.Hostname()
-	return name
 }
 
 func sortedLabels(m map[string]string) []pipeline.Label {

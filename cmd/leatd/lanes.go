@@ -46,6 +46,7 @@ func (a *agent) newLane(s config.Sink, lanes int, stdout io.Writer) (lane, error
 	if err != nil {
 		return lane{}, fmt.Errorf("sinks.%s: %w", s.Name, err)
 	}
+	a.partWithOwn(cursors)
 	o := pipeline.Options{
 		Name: s.Name, Sink: sink, Store: cursors, Log: a.log, Beat: a.health.Beat,
 		MaxWait: s.MaxWait, MaxBatch: int(s.MaxBatch), MaxRate: int64(s.MaxRate), MaxBody: maxBody(s.Type),

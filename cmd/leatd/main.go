@@ -6,6 +6,7 @@
 //	check.go    leatd check
 //	census.go   what check has found
 //	audit*.go   leatd audit: asks, and prints
+//	own.go      leatd's own pod and its log
 //	handover.go leatd handover
 //	demo.go     leatd demo
 package main

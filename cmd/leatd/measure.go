@@ -27,6 +27,9 @@ func (a *agent) measure(ledger *exporter.Ledger) (*exporter.Registry, error) {
 		}
 	}
 	if m := a.cfg.Metrics; m.Containers {
+		if container.PrivatePIDs(a.flags.ProcFS) {
+			a.log.Warn(container.NoHostPIDs)
+		}
 		c := container.New(container.Options{
 			ProcFS: a.flags.ProcFS, SysFS: a.flags.SysFS, RootFS: a.flags.RootFS, Pods: podLogs(a.flags, a.cfg),
 			ID: slices.Contains(m.ContainerLabels, "id"), Image: slices.Contains(m.ContainerLabels, "image"),

@@ -29,6 +29,7 @@ func TestPromtool(t *testing.T) {
 	}
 	alerts, scrapes := filepath.Join(deployed, "alerts.yaml"), filepath.Join(deployed, "scrape.yaml")
 	config := h.file("prometheus.yml", "rule_files: ["+alerts+"]\nscrape_config_files: ["+scrapes+"]\n")
+	byName := h.file("prometheus-dns.yml", "scrape_config_files: ["+filepath.Join(deployed, "scrape-dns.yaml")+"]\n")
 
 	type rule struct{ Record, Expr string }
 	type group struct {
@@ -49,6 +50,7 @@ func TestPromtool(t *testing.T) {
 	for _, args := range [][]string{
 		{"check", "rules", "--lint=all", "--lint-fatal", alerts},
 		{"check", "config", config},
+		{"check", "config", byName},
 		{"check", "rules", "--lint=none", board},
 		{"test", "rules", filepath.Join(deployed, "alerts_test.yaml")},
 	} {

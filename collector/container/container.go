@@ -30,7 +30,8 @@
 // Docker container have its name. A pod in the host's network namespace has none. Namespaces are told apart by the inode
 // of /proc/PID/net/dev, which is there to be read without privileges, unlike /proc/PID/ns/net.
 //
-// The process ids in a cgroup are those of leatd's own PID namespace: in a container it needs hostPID.
+// A cgroup names its processes by the numbers that the reader sees: in a container leatd needs hostPID. Without, there is no
+// network, and under v1 no container_processes; NoHostPIDs says so (pids.go).
 //
 // # Cost
 //

@@ -147,7 +147,7 @@ func (s *source) read(c *cgroup, now time.Time) {
 
 // readPids counts the container's processes and notes some of them.
 func (s *source) readPids(c *cgroup) (count int, ok bool) {
-	if !s.enter(c, s.hierarchy.walk) {
+	if s.privatePIDs && s.hierarchy.walk != unified || !s.enter(c, s.hierarchy.walk) { // v1 leaves out what we can't see
 		return 0, false
 	}
 	text := s.file("cgroup.procs")
@@ -156,7 +156,7 @@ func (s *source) readPids(c *cgroup) (count int, ok bool) {
 	}
 	var hidden bool
 	count, c.pids, hidden = pids(text, c.pids[:0])
-	if hidden && len(c.pids) == 0 {
+	if hidden && len(c.pids) == 0 && !s.privatePIDs { // of that it was said at the start
 		s.fail(failure("read", c.folders[s.in]+"/cgroup.procs", errHidden))
 	}
 	return count, text != nil

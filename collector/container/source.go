@@ -14,6 +14,7 @@ import (
 type source struct {
 	procfs, sysfs, rootfs string
 	withID, withImage     bool
+	privatePIDs           bool // see PrivatePIDs
 
 	names names
 	known map[string]*cgroup // by path
@@ -36,7 +37,7 @@ func newSource(o Options) *source {
 	root := cmp.Or(o.RootFS, "/")
 	return &source{
 		procfs: cmp.Or(o.ProcFS, "/proc"), sysfs: cmp.Or(o.SysFS, "/sys"), rootfs: root,
-		withID: o.ID, withImage: o.Image,
+		withID: o.ID, withImage: o.Image, privatePIDs: PrivatePIDs(o.ProcFS),
 		names: namesBeside(cmp.Or(o.Pods, filepath.Join(root, "var/log/pods"))),
 		known: map[string]*cgroup{}, devices: map[device]*blockDevice{},
 		reading: reading{folder: -1}, entries: make([]byte, 16<<10),
@@ -70,7 +71,9 @@ func (s *source) Update(ch chan<- prometheus.Metric) error {
 		}
 	}
 	s.leave()
-	s.readNetworks()
+	if !s.privatePIDs {
+		s.readNetworks()
+	}
 	for i := range s.samples {
 		ch <- &s.samples[i]
 	}

@@ -91,7 +91,10 @@ func archiveOf(name string, f file) ([]byte, error) {
 	if _, err := w.Write(f.content); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), w.Close()
+	if err := w.Close(); err != nil { // which writes the end of the archive: only then is b whole
+		return nil, err
+	}
+	return b.Bytes(), nil
 }
 
 // A built image is of one platform.

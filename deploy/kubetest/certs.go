@@ -21,6 +21,8 @@ var users = map[string]pkix.Name{
 	"admin":       {CommonName: "admin", Organization: []string{"system:masters"}},
 	"controllers": {CommonName: "system:kube-controller-manager"},
 	"scheduler":   {CommonName: "system:kube-scheduler"},
+	"proxy":       {CommonName: "system:kube-proxy"},
+	"dns":         {CommonName: "system:dns", Organization: []string{"system:masters"}}, // no role of Kubernetes' own fits
 	"kubelet":     {CommonName: "system:node:" + NodeName, Organization: []string{"system:nodes"}},
 }
 
@@ -41,7 +43,7 @@ func writeCerts(folder string) error {
 		Subject:     pkix.Name{CommonName: "kube-apiserver"},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
-		IPAddresses: []net.IP{net.ParseIP(NodeIP), net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1)},
+		IPAddresses: []net.IP{net.ParseIP(NodeIP), net.IPv4(127, 0, 0, 1), net.ParseIP(serviceIP)},
 	}
 	if err := ca.issue("apiserver", server); err != nil {
 		return fmt.Errorf("certificates: apiserver: %w", err)

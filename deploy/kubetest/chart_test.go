@@ -25,15 +25,13 @@ func TestChart(t *testing.T) {
 	}{
 		{"refused", testRefused},
 		{"install", testInstall},
-		{"figures", testFigures},
-		{"lives", testLives},
+		{"beside", testBeside},
 		{"trouble", testTrouble},
 		{"mistakes", testMistakes},
 		{"selector", testSelector},
 		{"variant", testVariant},
 		{"uninstall", testUninstall},
-		{"manifests", testManifests},
-		{"static pod", testStaticPod},
+		{"without", testWithout},
 	} {
 		if !t.Run(step.name, step.run) {
 			t.Fatalf("what comes after %q was not run", step.name)
@@ -142,7 +140,7 @@ func leatd(t *testing.T) int {
 func isCheck(arg []byte) bool { return string(arg) == "check" || string(arg) == "audit" }
 
 // known are those who may ask the API server: the parts of Kubernetes, and the tests.
-var known = regexp.MustCompile(`^(admin|system:apiserver|system:node:node1|system:kube-controller-manager|system:kube-scheduler|system:serviceaccount:kube-system:[a-z-]+)$`)
+var known = regexp.MustCompile(`^(admin|system:apiserver|system:node:node1|system:kube-controller-manager|system:kube-scheduler|system:kube-proxy|system:dns|system:serviceaccount:kube-system:[a-z-]+)$`)
 
 // testNoRequests: nobody but Kubernetes itself and this test has asked the API server for anything.
 func testNoRequests(t *testing.T) {
@@ -228,6 +226,7 @@ func testVariant(t *testing.T) {
 	}
 	is(t, 20*time.Second, "10.97.0", "-n", agents, "get", "endpointslices", "-l", "kubernetes.io/service-name=leat",
 		"-o", `go-template={{range .items}}{{range .endpoints}}{{range .addresses}}{{slice . 0 7}}{{end}}{{end}}{{end}}`)
+	testNames(t)
 }
 
 // testUninstall: the state folder stays, as Helm has said, and nothing else.
@@ -264,8 +263,25 @@ func kinds(t *testing.T, more ...string) string {
 	return strings.Join(slices.DeleteFunc(all, func(kind string) bool { return strings.HasPrefix(kind, "events") }), ",")
 }
 
+// testBeside are things that can be looked at beside one another: nothing is changed meanwhile.
+func testBeside(t *testing.T) {
+	t.Run("figures", testFigures)
+	t.Run("reach", testReach)
+	t.Run("short", testShort)
+	t.Run("restarts", testRestarts)
+	t.Run("last words", testLastWords)
+}
+
+// testWithout is what needs no release.
+func testWithout(t *testing.T) {
+	t.Run("manifests", testManifests)
+	t.Run("resources", testResources)
+	t.Run("static pod", testStaticPod)
+}
+
 // testManifests: a real API server takes the plain manifests as they are.
 func testManifests(t *testing.T) {
+	t.Parallel()
 	out := kubectl(t, "apply", "--dry-run=server", "-f", "../kubernetes/leat.yaml")
 	if !strings.Contains(out, "daemonset.apps/leat created") {
 		t.Error(out)
@@ -274,6 +290,7 @@ func testManifests(t *testing.T) {
 
 // testStaticPod: one file in the kubelet's folder and one in /etc, and lines arrive.
 func testStaticPod(t *testing.T) {
+	t.Parallel()
 	manifest, err := os.ReadFile("../static-pod/leat.yaml")
 	if err != nil {
 		t.Fatal(err)

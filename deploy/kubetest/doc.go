@@ -1,6 +1,7 @@
 // Package kubetest runs a real Kubernetes node with its control plane: etcd, API server, controller manager, scheduler,
-// kubelet, containerd and runc. Kubernetes is built from its Go modules, the rest comes from Debian's packages, which are
-// unpacked into the cache and not installed. The tests behind the tag e2ekube install the chart on it.
+// kubelet, kube-proxy, CoreDNS, containerd and runc. Kubernetes and CoreDNS are built from their Go modules, the rest comes
+// from Debian's packages, which are unpacked into the cache and not installed. The tests behind the tag e2ekube install the
+// chart on it.
 //
 // # What is around it
 //
@@ -25,6 +26,6 @@
 //
 // # What it is not
 //
-// There is no kube-proxy and no DNS: a Service has endpoints but no address that answers; ports of the node do. Pods reach
-// nothing outside. Cgroups are those of the machine, v1 or v2, by the cgroupfs driver.
+// Pods reach nothing outside, and DNS knows the names of the cluster only; it is no pod but a process of the node, at the
+// node's address. Cgroups are those of the machine, v1 or v2, by the cgroupfs driver.
 package kubetest

@@ -55,7 +55,7 @@ func TestConfigs(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries, err := fs.ReadDir(configs, "config")
-	if err != nil || len(entries) < 6 {
+	if err != nil || len(entries) < 8 {
 		t.Fatalf("%d files, %v", len(entries), err)
 	}
 	for _, entry := range entries {
@@ -70,7 +70,7 @@ func TestConfigs(t *testing.T) {
 		if bytes.Contains(text, []byte("<no value>")) || bytes.Contains(text, []byte("{{")) {
 			t.Errorf("%s:\n%s", name, text)
 		}
-		if ext := filepath.Ext(name); ext == ".yaml" || ext == ".conflist" || ext == "" {
+		if ext := filepath.Ext(name); ext == ".yaml" || ext == ".conflist" || name == "kubeconfig" {
 			var document map[string]any
 			if err := yaml.Unmarshal(text, &document); err != nil {
 				t.Errorf("%s: %v", name, err)

@@ -20,7 +20,7 @@ const (
 // initialize is the life of the node's PID 1: it makes the machine in the machine, starts the program once more in it, and
 // returns the exit code of that.
 func initialize(folder string) (int, error) {
-	if err := errors.Join(unix.Sethostname([]byte(NodeName)), mounts(folder), interfaces()); err != nil {
+	if err := errors.Join(unix.Sethostname([]byte(NodeName)), mounts(folder), interfaces(), routeServices()); err != nil {
 		return 1, err
 	}
 	executable, err := os.Executable()
@@ -103,37 +103,4 @@ func mounts(folder string) error {
 		}
 	}
 	return errors.Join(err, mount("none", "/", "", unix.MS_REC|unix.MS_SHARED))
-}
-
-// interfaces brings up the loopback interface, and gives it the node's address as well.
-func interfaces() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("interfaces: %w", err)
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	node, err := unix.NewIfreq("lo:node")
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(
-		node.SetInet4Addr([]byte{10, 98, 0, 1}),
-		unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo),
-		unix.IoctlIfreq(fd, unix.SIOCSIFADDR, node),
-	); err != nil {
-		return fmt.Errorf("interfaces: %w", err)
-	}
-	mask, err := unix.NewIfreq("lo:node")
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(mask.SetInet4Addr([]byte{255, 255, 255, 255}), unix.IoctlIfreq(fd, unix.SIOCSIFNETMASK, mask)); err != nil {
-		return fmt.Errorf("interfaces: %w", err)
-	}
-	return nil
 }

@@ -11,28 +11,30 @@ import (
 	"time"
 )
 
-// testLives: pods that are hard to follow.
-func testLives(t *testing.T) {
-	t.Run("short", func(t *testing.T) {
-		t.Parallel()
-		runPod(t, "short", "Never", "-lines=1500", "-rate=1000")
-		is(t, 30*time.Second, "Running", "-n", work, "get", "pod", "short", "-o", "jsonpath={.status.phase}")
-		<-time.After(2 * time.Second)
-		kubectl(t, "-n", work, "delete", "pod", "short", "--grace-period=0", "--force", "--wait=false")
-		inStore(t, 30*time.Second, "short", numbered(1500))
-	})
-	t.Run("restarts", func(t *testing.T) {
-		t.Parallel()
-		runPod(t, "restarts", "Always", "-lines=50", "-exit=1")
-		is(t, 90*time.Second, "3", "-n", work, "get", "pod", "restarts", "-o", "jsonpath={.status.containerStatuses[0].restartCount}")
-		inStore(t, 10*time.Second, "restarts", slices.Repeat(numbered(50), 4)) // the next restart is 40 s away
-		kubectl(t, "-n", work, "delete", "pod", "restarts", "--wait=false")
-	})
-	t.Run("last words", func(t *testing.T) {
-		t.Parallel()
-		runPod(t, "last", "Never", "-lines=10", "-last=goodbye", "-exit=0")
-		inStore(t, 30*time.Second, "last", append(numbered(10), "goodbye"))
-	})
+// testShort: a pod that is there for two seconds.
+func testShort(t *testing.T) {
+	t.Parallel()
+	runPod(t, "short", "Never", "-lines=1500", "-rate=1000")
+	is(t, 30*time.Second, "Running", "-n", work, "get", "pod", "short", "-o", "jsonpath={.status.phase}")
+	<-time.After(2 * time.Second)
+	kubectl(t, "-n", work, "delete", "pod", "short", "--grace-period=0", "--force", "--wait=false")
+	inStore(t, 30*time.Second, "short", numbered(1500))
+}
+
+// testRestarts: a container that fails again and again has all its lines in the store.
+func testRestarts(t *testing.T) {
+	t.Parallel()
+	runPod(t, "restarts", "Always", "-lines=50", "-exit=1")
+	is(t, 90*time.Second, "3", "-n", work, "get", "pod", "restarts", "-o", "jsonpath={.status.containerStatuses[0].restartCount}")
+	inStore(t, 10*time.Second, "restarts", slices.Repeat(numbered(50), 4)) // the next restart is 40 s away
+	kubectl(t, "-n", work, "delete", "pod", "restarts", "--wait=false")
+}
+
+// testLastWords: a container that ends without a newline.
+func testLastWords(t *testing.T) {
+	t.Parallel()
+	runPod(t, "last", "Never", "-lines=10", "-last=goodbye", "-exit=0")
+	inStore(t, 30*time.Second, "last", append(numbered(10), "goodbye"))
 }
 
 // nothingLost asks leatd itself. Its own log is another matter: of a leatd that was deleted the kubelet removes the files
@@ -56,8 +58,8 @@ var bad = regexp.MustCompile(`^leat_log_(dropped|lost|gaps|doubtful|truncated)`)
 // testTrouble: a pod writes 2,000 lines a second, the kubelet rotates its log at 1 MiB and keeps three files, and meanwhile
 // leatd is replaced by an upgrade, loses its store for a minute, and in that minute is killed and then deleted.
 func testTrouble(t *testing.T) {
-	const rate, lines = 2000, 260000
-	runPod(t, "writer", "Never", "-lines=260000", "-rate=2000", "-exit=0")
+	const rate, lines = 2000, 200000
+	runPod(t, "writer", "Never", "-lines=200000", "-rate=2000", "-exit=0")
 	start := time.Now()
 	eventually(t, 30*time.Second, func() error {
 		entries, err := stored(t.Context(), work, "writer", "writer")
@@ -70,7 +72,8 @@ func testTrouble(t *testing.T) {
 
 	at("upgrade")
 	old := leatd(t)
-	helm(t, "upgrade", release, chart, "--reuse-values", "--set", "podAnnotations.round=two")
+	helm(t, "upgrade", release, chart, "--reuse-values", "--set", "config.sinks.metrics.type=remote_write",
+		"--set", "config.sinks.metrics.url=http://prometheus."+watch+":9090")
 	rolledOut(t)
 	if now := leatd(t); now == old {
 		t.Error("the upgrade has replaced nothing")
@@ -110,6 +113,7 @@ func testTrouble(t *testing.T) {
 	inStore(t, 60*time.Second, "writer", numbered(lines))
 	at("the last line is in the store")
 	nothingLost(t)
+	pushed(t)
 	if took := time.Since(start).Seconds(); took < lines/rate {
 		t.Errorf("%d lines in %.0f s are more than %d a second", lines, took, rate)
 	}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -26,8 +28,9 @@ type Node struct {
 	AuditLog   string // of the API server: one JSON object for each request
 	Kubeconfig string // of a user who may do everything
 
-	kubernetes, debian, bin string
-	env                     []string // of every program on the node
+	kubernetes, coredns, debian, bin string
+	programs                         string   // folders, as in PATH
+	env                              []string // of every program on the node
 }
 
 // startTime is how long one part may take until it serves.
@@ -44,11 +47,14 @@ func Start(ctx context.Context, folder string) (*Node, error) {
 	if n.kubernetes, err = servers.Kubernetes(ctx); err != nil {
 		return nil, err
 	}
+	if n.coredns, err = servers.CoreDNS(ctx); err != nil {
+		return nil, err
+	}
 	if n.debian, err = servers.Debian(ctx, packages...); err != nil {
 		return nil, err
 	}
 	for _, step := range []func(context.Context) error{
-		n.writeFiles, n.chooseFirewall, n.startRuntime, n.startControlPlane, n.startKubelet,
+		n.writeFiles, n.chooseFirewall, n.startRuntime, n.startControlPlane, n.startKubelet, n.startServices,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -82,8 +88,9 @@ func (n *Node) writeFiles(context.Context) error {
 		err = errors.Join(err, n.render("kubeconfig", user+".kubeconfig", user))
 	}
 	kubectl := fmt.Sprintf("#!/bin/sh\nexec %s kubectl \"$@\"\n", n.kubernetes)
+	n.programs = n.bin + ":" + n.debian + "/usr/bin:" + n.debian + "/usr/sbin:" + os.Getenv("PATH")
 	n.env = append(os.Environ(),
-		"PATH="+n.bin+":"+n.debian+"/usr/bin:"+n.debian+"/usr/sbin:"+os.Getenv("PATH"),
+		"PATH="+n.programs,
 		"LD_LIBRARY_PATH="+strings.Join(n.libraries(""), ":"),
 		"XTABLES_LIBDIR="+strings.Join(n.libraries("xtables"), ":"),
 		"KUBECONFIG="+n.Kubeconfig, "CONTAINERD_NAMESPACE=k8s.io",
@@ -108,7 +115,7 @@ func (n *Node) render(name, to, user string) error {
 	}
 	defer f.Close()
 	return t.Execute(f, map[string]string{
-		"Folder": n.Folder, "Debian": n.debian, "Cgroup": filepath.Base(n.Folder), "IP": NodeIP, "User": user,
+		"Folder": n.Folder, "Debian": n.debian, "Cgroup": filepath.Base(n.Folder), "Node": NodeName, "IP": NodeIP, "User": user,
 	})
 }
 
@@ -149,7 +156,7 @@ func (n *Node) startControlPlane(ctx context.Context) error {
 	}
 	if err := n.start("apiserver", n.kubernetes, "apiserver",
 		"--etcd-servers=http://127.0.0.1:2379", "--bind-address="+NodeIP, "--advertise-address="+NodeIP,
-		"--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+		"--service-cluster-ip-range="+services, "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true", "--client-ca-file="+etc+"/ca.crt",
 		"--tls-cert-file="+etc+"/apiserver.crt", "--tls-private-key-file="+etc+"/apiserver.key",
 		"--kubelet-client-certificate="+etc+"/admin.crt", "--kubelet-client-key="+etc+"/admin.key",
@@ -191,15 +198,51 @@ func (n *Node) startKubelet(ctx context.Context) error {
 	return nil
 }
 
-// Command is a program of the node: kubectl, ctr and everything of the machine, with the environment for it.
+// startServices starts what makes Services more than a list of endpoints: kube-proxy gives them addresses, CoreDNS names.
+func (n *Node) startServices(ctx context.Context) error {
+	if err := errors.Join(
+		n.start("proxy", n.kubernetes, "proxy", "--config="+n.path("etc/proxy.yaml")),
+		n.start("dns", n.coredns, "-conf", n.path("etc/Corefile")),
+	); err != nil {
+		return err
+	}
+	// What is asked too early is dropped, and neither a connection nor the resolver asks again before a second has passed.
+	const patience = 300 * time.Millisecond
+	if err := n.ready(ctx, "proxy", func(ctx context.Context) error {
+		conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", serviceIP+":443")
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	}); err != nil {
+		return fmt.Errorf("%w\nkube-proxy needs of the kernel: NAT, and iptables' addrtype, comment, conntrack, mark and statistic", err)
+	}
+	return n.ready(ctx, "dns", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		addresses, err := Resolver().LookupHost(ctx, "kubernetes.default.svc.cluster.local.")
+		if err == nil && !slices.Equal(addresses, []string{serviceIP}) {
+			err = fmt.Errorf("the API server's Service has the addresses %q", addresses)
+		}
+		return err
+	})
+}
+
+// Resolver asks the cluster's DNS, as pods do.
+func Resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, NodeIP+":53")
+	}}
+}
+
+// Command is a program of the node: kubectl, ctr and everything of the machine, with the environment for it. Those of the
+// node go before those of the machine.
 func (n *Node) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	for _, e := range n.env {
-		if path, ok := strings.CutPrefix(e, "PATH="); ok {
-			for _, folder := range filepath.SplitList(path) {
-				if info, err := os.Stat(filepath.Join(folder, name)); err == nil && !info.IsDir() && !filepath.IsAbs(name) {
-					name = filepath.Join(folder, name)
-					break
-				}
+	if !filepath.IsAbs(name) {
+		for _, folder := range filepath.SplitList(n.programs) {
+			if info, err := os.Stat(filepath.Join(folder, name)); err == nil && !info.IsDir() {
+				name = filepath.Join(folder, name)
+				break
 			}
 		}
 	}
@@ -234,15 +277,21 @@ func (n *Node) start(name, program string, args ...string) error {
 
 // serves waits until a command that asks a part of the node has no error.
 func (n *Node) serves(ctx context.Context, part, name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	var out []byte
-	err := poll(ctx, 200*time.Millisecond, func() (err error) {
-		out, err = n.Command(ctx, name, args...).CombinedOutput()
+	return n.ready(ctx, part, func(ctx context.Context) error {
+		out, err := n.Command(ctx, name, args...).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("%s: does not serve: %w\n%s\n%s", part, err, out, n.Log(part, 4<<10))
+}
+
+// ready waits until a question to a part of the node has no error.
+func (n *Node) ready(ctx context.Context, part string, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	if err := poll(ctx, 200*time.Millisecond, func() error { return ask(ctx) }); err != nil {
+		return fmt.Errorf("%s: does not serve: %w\n%s", part, err, n.Log(part, 4<<10))
 	}
 	return nil
 }

@@ -66,6 +66,9 @@ func outside(ctx context.Context, prepare func(context.Context, string) error) (
 	if _, err := servers.Kubernetes(ctx); err != nil {
 		return 1, err
 	}
+	if _, err := servers.CoreDNS(ctx); err != nil {
+		return 1, err
+	}
 	if _, err := servers.Debian(ctx, packages...); err != nil {
 		return 1, err
 	}

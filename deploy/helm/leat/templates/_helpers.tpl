@@ -43,8 +43,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- define "leat.image" -}}
 {{- $i := .Values.image }}
-{{- $name := ternary (printf "%s/%s" $i.registry $i.repository) $i.repository (not (empty $i.registry)) }}
+{{- $registry := default $i.registry (default dict .Values.global).imageRegistry }}
+{{- $name := ternary (printf "%s/%s" $registry $i.repository) $i.repository (not (empty $registry)) }}
 {{- if $i.digest }}{{ $name }}@{{ $i.digest }}{{ else }}{{ $name }}:{{ default .Chart.AppVersion $i.tag }}{{ end }}
+{{- end }}
+
+{{- define "leat.pullSecrets" -}}
+{{- with concat .Values.imagePullSecrets (default list (default dict .Values.global).imagePullSecrets) }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* leat.yaml. Without sinks the key is left out, for leatd's default is a sink on the node, and an empty list is none. */}}
@@ -106,6 +114,8 @@ httpGet:
   valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
 {{- with .Values.env }}
 {{ toYaml . }}
 {{- end }}
