@@ -19,6 +19,8 @@ type timing struct {
 	// check is how often a polled file that doesn't grow is asked whether it has shrunk, and the others of its log how
 	// large they are. One that grows is looked at each time: what was read may not be what was meant.
 	check time.Duration
+	// lull is how long a polled file is left alone at the most.
+	lull time.Duration
 	// retry is how often a file is tried again that could not be opened or read.
 	retry time.Duration
 	// back is how long a target waits that the store has sent back, the first time; then twice that, and so on.
@@ -32,6 +34,7 @@ var standard = timing{
 	late:  time.Minute,
 	walk:  10 * time.Second,
 	check: 2 * time.Second,
+	lull:  600 * time.Millisecond,
 	retry: 10 * time.Second,
 	back:  time.Second,
 	stuck: time.Minute,

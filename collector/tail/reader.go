@@ -192,7 +192,7 @@ func (r *Reader) collect() []*source {
 func (r *Reader) poll(src *source) {
 	if !src.busy {
 		src.busy = true
-		src.dry, src.lull = 0, 0
+		src.fed, src.due = r.now, time.Time{}
 		r.busy = append(r.busy, src)
 	}
 }

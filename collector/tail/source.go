@@ -26,8 +26,6 @@ type source struct {
 	underway int  // segments in blocks
 	busy     bool // in the owner's list of files to poll
 	parked   *file
-	dry      int  // polls in a row that found nothing
-	lull     int  // rounds that it sits out
 	leaving  bool // belongs to another reader, but something of it is under way here
 
 	open     [2]openLine // stdout, stderr: read position's
@@ -40,6 +38,8 @@ type source struct {
 	wait     time.Time // sent back by the store: not before then
 	attempts int       // how often in a row
 	retryAt  time.Time // a read failed: not before then
+	fed      time.Time // when it last had something new
+	due      time.Time // it had nothing: not before then
 	looked   time.Time // at the sizes of the files
 	stuck    time.Time // since when its file is longer than what was read, and read no further
 	stuckAt  int64     // how far that was

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/leatd/leat/pipeline"
 )
@@ -24,8 +25,7 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	if src.leaving || src.wait.After(r.now) || src.retryAt.After(r.now) || src.target.Held() {
 		return turnDry
 	}
-	if src.lull > 0 && src.version == src.log.version.Load() {
-		src.lull--
+	if src.due.After(r.now) && src.version == src.log.version.Load() {
 		return turnDry
 	}
 	src.sync(r.now)
@@ -77,7 +77,7 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 		g.grow(at, r.now)
 	}
 	if n > 0 {
-		src.dry = 0
+		src.fed = r.now
 	}
 	if g.skip {
 		if n > 0 {
@@ -104,16 +104,15 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	}
 	t := r.atEnd(b, src, g, followed, n)
 	if n == 0 && t == turnDry {
-		src.rest()
+		src.rest(r.now)
 	}
 	return t
 }
 
-// rest lets a file that has had nothing new sit out a round, and then two: most files get a line now and then, and what
-// they cost is to be asked for it.
-func (src *source) rest() {
-	src.dry++
-	src.lull = min(src.dry, 2)
+// rest lets a file that has had nothing new for a while sit out for nearly as long: most files get a line now and then,
+// and what they cost is to be asked for it.
+func (src *source) rest(now time.Time) {
+	src.due = now.Add(min(now.Sub(src.fed)*3/4, src.lane.set.times.lull))
 }
 
 // waits tells that a source must not be read now: something keeps it from it that is nobody's fault here.
