@@ -2,8 +2,8 @@ package pipeline
 
 import "time"
 
-// encode turns blocks into request bodies: it gathers blocks while the sender is busy and hands over what it has as
-// soon as the sender rests, so that a lone block goes at once and a stream goes in batches of max_batch.
+// encode turns blocks into request bodies: it gathers blocks while the sender is busy or the reader fills the next one,
+// and hands over what it has as soon as neither is so. A lone block goes at once, a stream goes in batches of max_batch.
 func (s *shard) encode() {
 	defer func() {
 		s.encBeat.Waiting()
@@ -11,12 +11,14 @@ func (s *shard) encode() {
 		s.senderBell.Ring()
 	}()
 	var (
-		fill *batch
-		made int
-		rest = make([]*batch, 0, batches) // that nobody has
+		fill  *batch
+		made  int
+		rest  = make([]*batch, 0, batches) // that nobody has
+		tired bool                         // of waiting for the block that the reader fills: its disk may be dead
 	)
 	returned := func() bool { return !s.empty.Empty() }
 	stirred := func() bool { return !s.full.Empty() || !s.empty.Empty() || s.readEnded.Load() }
+	decided := func() bool { return stirred() || !s.coming.Load() }
 	for {
 		s.encBeat.Busy()
 		for b, ok := s.empty.Take(); ok; b, ok = s.empty.Take() {
@@ -38,8 +40,10 @@ func (s *shard) encode() {
 			fill.bare = s.lane.OneStream
 		}
 		last := s.readEnded.Load() // before the ring is found empty: what is put later is not missed
+		coming := s.coming.Load() && !tired
 		b, ok := s.full.Take()
 		if ok {
+			tired = false
 			s.encoding.enter()
 			fill.add(b, s.diverts())
 			s.encoding.leave()
@@ -48,20 +52,25 @@ func (s *shard) encode() {
 			}
 		}
 		senderRests := made == len(rest)+1
-		if len(fill.blocks) > 0 && (ok || senderRests || last) {
+		if len(fill.blocks) > 0 && (ok || senderRests && !coming || last) {
 			if !fill.bare {
 				fill.body = fill.encoder.End()
 			}
 			s.outbox.Put(fill)
 			s.senderBell.Ring()
-			fill = nil
+			fill, tired = nil, false
 			continue
 		}
 		if last {
 			return
 		}
 		s.encBeat.Waiting()
-		s.encoderBell.Wait(stirred, -1, nil)
+		if len(fill.blocks) > 0 && senderRests {
+			s.encoderBell.Wait(decided, s.lane.MaxWait, nil)
+			tired = !decided()
+		} else {
+			s.encoderBell.Wait(stirred, -1, nil)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type shard struct {
 
 	readerBell, encoderBell, senderBell *Bell
 	readEnded, encodeEnded              atomic.Bool   // no more will come from that stage
+	coming                              atomic.Bool   // read is filling the next block at this moment
 	retire                              atomic.Bool   // the load needs this shard no longer
 	ended                               chan struct{} // closed when read has settled its last block
 
@@ -85,24 +86,31 @@ func (s *shard) read(ctx context.Context) {
 			continue
 		}
 		if !r.take() {
+			r.pause()
 			r.starve(ctx)
 			continue
 		}
 		full := s.reader.Fill(r.block)
 		r.move() // not only verdicts move cursors: a file, or a target, may have come to its end
 		now := time.Now()
-		if full || len(r.block.Segments) > 0 && now.Sub(r.passed) >= s.lane.MaxWait {
-			r.pass(now)
+		switch {
+		case bool(full): // there is more, and it follows at once
+			s.coming.Store(true)
+			r.pass()
+		case len(r.block.Segments) > 0 && now.Sub(r.flushed) >= s.lane.MaxWait:
+			r.flush(now)
 		}
 		if !full {
+			r.pause()
 			if s.spool {
 				s.lane.straighten() // what it could not read is counted now
 			}
 			r.rest(ctx, now)
 		}
 	}
+	r.pause()
 	if r.block != nil && len(r.block.Segments) > 0 {
-		r.pass(time.Now())
+		r.pass()
 	}
 	s.readEnded.Store(true)
 	s.encoderBell.Ring()
@@ -116,12 +124,12 @@ func (s *shard) read(ctx context.Context) {
 // reading is what the reading goroutine knows of its blocks.
 type reading struct {
 	*shard
-	block  *Block   // being filled
-	free   []*Block // at home
-	made   int
-	out    int       // under way
-	passed time.Time // when a block last went on its way
-	looked time.Time // when Look was last called
+	block   *Block   // being filled
+	free    []*Block // at home
+	made    int
+	out     int       // under way
+	flushed time.Time // when a block that was not full last went on its way
+	looked  time.Time // when Look was last called
 }
 
 func (r *reading) empty() bool { return r.blank() && r.reader.Targets() == 0 }
@@ -194,14 +202,27 @@ func (r *reading) take() bool {
 	return r.block != nil
 }
 
+// pause tells the encoder that nothing more follows at once.
+func (r *reading) pause() {
+	if r.coming.Load() {
+		r.coming.Store(false)
+		r.encoderBell.Ring()
+	}
+}
+
 // lineHeader is room for what a runtime writes before a body.
 const lineHeader = 4 << 10
 
-func (r *reading) pass(now time.Time) {
+// flush passes on a block that is not full: all that there is has been read.
+func (r *reading) flush(now time.Time) {
+	r.flushed = now
+	r.pass()
+}
+
+func (r *reading) pass() {
 	b := r.block
 	r.block = nil
 	r.out++
-	r.passed = now
 	r.full.Put(b)
 	r.encoderBell.Ring()
 }
@@ -226,7 +247,7 @@ const lookEvery = 5 * time.Second
 func (r *reading) rest(ctx context.Context, now time.Time) {
 	d := r.reader.Rest(r.lane.MaxWait)
 	if r.block != nil && len(r.block.Segments) > 0 {
-		d = min(d, r.passed.Add(r.lane.MaxWait).Sub(now))
+		d = min(d, r.flushed.Add(r.lane.MaxWait).Sub(now))
 	}
 	due := now.Add(d)
 	for d > 0 && ctx.Err() == nil && !r.reader.Woken() {
