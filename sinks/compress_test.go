@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -49,19 +50,47 @@ func TestSnappyPieces(t *testing.T) {
 	}
 }
 
+// lengths keeps how long the pieces were.
+type lengths struct {
+	discard
+	of []int
+}
+
+func (l *lengths) add(piece []byte) { l.of = append(l.of, len(piece)) }
+
+// A piece is as long as what is in it asks for.
+func TestPieceLength(t *testing.T) {
+	seen := new(lengths)
+	p := newPieces(seen, widePiece)
+	fill := func(n, each int) {
+		for ; n > 0; n -= each {
+			p.keep(p.write(p.open(each), make([]byte, each)))
+		}
+	}
+	p.begin()
+	fill(300<<10, 1<<10)  // many containers: a wide piece, and the rest waits
+	fill(128<<10, 64<<10) // two busy ones
+	fill(100<<10, 1<<10)
+	fill(64<<10, 64<<10)
+	p.end()
+	if want := []int{256 << 10, 64 << 10, 64 << 10, 144 << 10, 64 << 10}; !slices.Equal(seen.of, want) {
+		t.Errorf("pieces of %v, want %v", seen.of, want)
+	}
+}
+
 // What is handed to pieces arrives whole, however it is cut.
 func TestPieces(t *testing.T) {
 	text := noise(3*pieceSize + 5)
 	for _, compression := range compressions {
 		for _, cut := range []int{1000, pieceSize - 1, pieceSize, pieceSize + 1, 2*pieceSize + 1, len(text)} {
 			t.Run(fmt.Sprint(compression, cut), func(t *testing.T) {
-				p := newPieces(newCompressor(compression))
+				p := newPieces(newCompressor(compression), widePiece)
 				for range 2 { // a second body sees nothing of the first
 					p.begin()
 					var want []byte
 					for rest := text; len(rest) > 0; {
 						n := min(len(rest), cut)
-						dst := p.write(p.open(), rest[:n])
+						dst := p.write(p.open(len(rest)&1*fewLines), rest[:n]) // wide and not, in turn
 						dst = append(p.room(dst, 3), "abc"...)
 						p.keep(dst)
 						want = append(append(want, rest[:n]...), "abc"...)

@@ -79,9 +79,9 @@ func FuzzValid(f *testing.F) {
 			t.Errorf("length %d, want %d", n, len(want))
 		}
 		out := new(plain)
-		p := newPieces(out)
+		p := newPieces(out, pieceSize)
 		p.begin()
-		p.keep(p.writeValid(p.open(), []byte(in)))
+		p.keep(p.writeValid(p.open(len(in)), []byte(in)))
 		if have := string(p.end()); have != want {
 			t.Errorf("have %.100q, want %.100q", have, want)
 		}

@@ -34,7 +34,7 @@ const (
 // NewEncoder makes an encoder for the use of one goroutine. It implements part of pipeline.Sink.
 func (f *LokiFormat) NewEncoder() pipeline.Encoder {
 	return &lokiEncoder{
-		out:     newPieces(new(snappyBlock)),
+		out:     newPieces(new(snappyBlock), widePiece),
 		withIDs: f.RecordID,
 		restart: slices.Contains(f.Metadata, lokiRestart),
 		flagged: newLokiFlagged(slices.Contains(f.Metadata, lokiStream)),
@@ -123,7 +123,7 @@ func (e *lokiEncoder) stream(b *pipeline.Block, s *pipeline.Segment, records []p
 		return
 	}
 
-	dst := e.out.room(e.out.open(), maxEntryHead)
+	dst := e.out.room(e.out.open(size), maxEntryHead)
 	dst = appendHead(dst, 1, len(labels)+size)
 	dst = e.out.write(dst, labels)
 	for i := range records {

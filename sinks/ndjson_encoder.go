@@ -20,7 +20,7 @@ type ndjsonEncoder struct {
 
 // NewEncoder makes an encoder for the use of one goroutine. It implements part of pipeline.Sink.
 func (f *NDJSONFormat) NewEncoder() pipeline.Encoder {
-	return &ndjsonEncoder{out: newPieces(newCompressor(f.Compression)), withIDs: f.RecordID}
+	return &ndjsonEncoder{out: newPieces(newCompressor(f.Compression), pieceSize), withIDs: f.RecordID}
 }
 
 func (e *ndjsonEncoder) Begin()      { e.out.begin() }
@@ -53,7 +53,7 @@ func (e *ndjsonEncoder) Add(b *pipeline.Block, s *pipeline.Segment, records []pi
 		stderr = e.stderr
 	}
 	const extra = pipeline.Truncated | pipeline.Unfinished
-	dst := e.out.open()
+	dst := e.out.open(int(s.Bytes))
 	for i := range records {
 		r := &records[i]
 		dst = e.out.room(dst, maxObjectHead)

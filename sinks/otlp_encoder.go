@@ -25,7 +25,7 @@ type otlpEncoder struct {
 // NewEncoder makes an encoder for the use of one goroutine. It implements part of pipeline.Sink.
 func (f *OTLPFormat) NewEncoder() pipeline.Encoder {
 	e := &otlpEncoder{
-		out:     newPieces(newCompressor(f.Compression)),
+		out:     newPieces(newCompressor(f.Compression), pieceSize),
 		withIDs: f.RecordID,
 		now:     f.Now,
 		scope:   appendField(nil, scopeLogsScope, appendField(nil, scopeNameField, scopeName)),
@@ -88,7 +88,7 @@ func (e *otlpEncoder) Add(b *pipeline.Block, s *pipeline.Segment, records []pipe
 	static := s.Target.Described.Stdout
 	resource := len(static) + len(e.restart)
 	scopeLogs := len(e.scope) + size
-	dst := e.out.room(e.out.open(), 3*(1+binary.MaxVarintLen64))
+	dst := e.out.room(e.out.open(size), 3*(1+binary.MaxVarintLen64))
 	dst = appendHead(dst, requestResourceLogs, fieldLen(resource)+fieldLen(scopeLogs))
 	dst = appendHead(dst, resourceLogsResource, resource)
 	dst = e.out.write(dst, static)

@@ -4,17 +4,25 @@ package sinks
 // core when the compressor reads it, and the largest block that snappy's quickest variant takes.
 const pieceSize = 64 << 10
 
+// Lines of one container resemble each other most, so a piece of them is as good as a long one. Where a batch holds a few
+// lines each of many containers, the like of a line is farther away: in 200 ms of 100 containers snappy makes a piece of
+// 256 KiB 8 % smaller than four of 64 KiB, for less CPU. zstd and gzip have a window for that, whatever the pieces.
+const (
+	widePiece = 256 << 10
+	fewLines  = 32 << 10 // of text: a segment with less asks for the wide piece
+)
+
 // pieces takes an uncompressed body and hands it to the compressor a piece at a time. Encoders hold the piece that is
 // being filled as a local slice, take it by open and give it back by keep, so that it stays in registers while they
-// append to it. Its capacity never changes: whoever appends makes room first.
+// append to it. Its capacity is what the piece may grow to: whoever appends makes room first.
 type pieces struct {
-	buf  []byte
-	done int // bytes in the pieces before buf
+	buf  []byte // with the capacity of the longest piece
+	done int    // bytes in the pieces before buf
 	to   compressor
 }
 
-func newPieces(to compressor) pieces {
-	return pieces{buf: make([]byte, 0, pieceSize), to: to}
+func newPieces(to compressor, longest int) pieces {
+	return pieces{buf: make([]byte, 0, longest), to: to}
 }
 
 func (p *pieces) begin() {
@@ -22,10 +30,21 @@ func (p *pieces) begin() {
 	p.to.begin()
 }
 
-func (p *pieces) open() []byte    { return p.buf }
-func (p *pieces) keep(dst []byte) { p.buf = dst }
+func (p *pieces) keep(dst []byte) { p.buf = p.buf[:len(dst)] }
 func (p *pieces) size() int       { return p.done + len(p.buf) }
 func (p *pieces) end() []byte     { p.buf = p.flush(p.buf); return p.to.end() }
+
+// open gives the piece to append n bytes of text to, and what goes with them.
+func (p *pieces) open(n int) []byte {
+	most := cap(p.buf)
+	if n >= fewLines {
+		most = min(most, pieceSize)
+	}
+	if len(p.buf) > most {
+		p.buf = p.flush(p.buf)
+	}
+	return p.buf[:len(p.buf):most]
+}
 
 // flush compresses dst and returns it empty.
 func (p *pieces) flush(dst []byte) []byte {
