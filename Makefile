@@ -11,7 +11,7 @@ BENCHSTAT   := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9
 
 GOTEST   ?= go test
 PACKAGES := ./... ./.ci/gotest
-STAGES   := ./pipeline/... ./collector/... ./sinks/... ./exporter/...
+STAGES   := ./pipeline/... ./collector/... ./sinks/... ./exporter/... ./benchmarks
 BENCH    ?= .
 COUNT    ?= 6
 FROM     ?= 301
@@ -20,7 +20,7 @@ RESULTS  := benchmarks/results
 # The packages that have tests behind the tag e2e.
 E2E = $(patsubst %/,%,$(sort $(dir $(shell grep -rlE --include='*_test.go' '^//go:build (.*[^a-z0-9_])?e2e\b' .))))
 
-.PHONY: help run build test vet unit race model e2e e2e-kube servers bench profile lint image install uninstall
+.PHONY: help run build test vet unit race model e2e e2e-kube servers bench compare profile lint image install uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,9 @@ model: ## thousands of random schedules of reading and of the spool, with FROM a
 e2e: servers ## the tests against real servers, which the first run builds: some minutes
 	$(GOTEST) -count=1 -tags e2e -p 1 -timeout 20m $(E2E)
 
+# Of a package that is named and passes, go test would not show why it has tested nothing.
 e2e-kube: ## the chart on a real Kubernetes node (root, Debian): five minutes, the first time ten
-	$(GOTEST) -count=1 -tags e2ekube -timeout 30m ./deploy/kubetest
+	cd deploy/kubetest && $(GOTEST) -count=1 -tags e2ekube -timeout 30m
 
 servers: ## build the servers for e2e into the cache, LEAT_CACHE or ~/.cache/leat
 	go run ./benchmarks/servers/build
@@ -62,8 +63,11 @@ bench: ## benchmark the stages, compare with the kept results; KEEP=1 keeps the 
 	if [ -f $(RESULTS)/stages.txt ]; then $(BENCHSTAT) $(RESULTS)/stages.txt $(RESULTS)/stages.new.txt; fi
 	if [ -n '$(KEEP)' ] || [ ! -f $(RESULTS)/stages.txt ]; then mv $(RESULTS)/stages.new.txt $(RESULTS)/stages.txt; fi
 
-profile: build ## run a real load, leave CPU, heap, mutex and block profiles
-	go run ./benchmarks/profile
+compare: ## measure leatd and its peers from outside and print one table; WITH='-h' tells how to choose
+	go run ./benchmarks/compare $(WITH)
+
+profile: ## run a real load, leave CPU, heap, mutex and block profiles in benchmarks/results/profile
+	go run ./benchmarks/compare -agent leatd -scenario backlog -repeat 1 -profile $(RESULTS)/profile -out ''
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
@@ -84,4 +88,5 @@ install: build ## install leatd, its systemd unit and /etc/leat/leat.yaml; DESTD
 uninstall: ## remove them, but for the configuration and the state folder
 	if [ -z '$(DESTDIR)' ]; then systemctl disable --now leat || true; fi
 	rm -f $(DESTDIR)/usr/local/bin/leatd $(DESTDIR)/etc/systemd/system/leat.service
+	if [ -z '$(DESTDIR)' ]; then systemctl daemon-reload; fi
 	@echo 'left: /etc/leat and /var/lib/leat'

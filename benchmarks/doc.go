@@ -6,5 +6,6 @@
 //
 //	go test -bench . ./benchmarks
 //
-// Benchmarks of single stages stand beside their code.
+// Benchmarks of single stages stand beside their code. Whole agents, the bare loop among them, are compared from outside
+// by `make compare`: package compare.
 package benchmarks

@@ -43,24 +43,3 @@ func BenchmarkTailFile(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*lines), "ns/line")
 }
-
-// BenchmarkBareLoop reads the same file, and also parses, encodes and compresses it.
-func BenchmarkBareLoop(b *testing.B) {
-	path, size, lines := tailed(b)
-	file, err := os.Open(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer file.Close()
-	b.SetBytes(size)
-	b.ReportAllocs()
-	var compressed int64
-	for b.Loop() {
-		var n int64
-		if compressed, n, err = BareLoop(file, size); err != nil || n != int64(lines) {
-			b.Fatalf("%d of %d lines, %v", n, lines, err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*lines), "ns/line")
-	b.ReportMetric(float64(size)/float64(compressed), "x-smaller")
-}

@@ -27,18 +27,21 @@ var (
 	loki         = program{"loki", "loki", "github.com/grafana/loki/v3/cmd/loki", []string{"-tags=netgo"}}
 	otelsink     = program{"otelsink", "otelsink", ".", nil}
 	nodeExporter = program{"nodeexporter", "nodeexporter", "github.com/prometheus/node_exporter", nil}
-	prometheus   = program{"prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus", noDiscovery}
-	promtool     = program{"promtool", "prometheus", "github.com/prometheus/prometheus/cmd/promtool", noDiscovery}
+	prometheus   = program{"prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus", fewDiscoveries}
+	promtool     = program{"promtool", "prometheus", "github.com/prometheus/prometheus/cmd/promtool", fewDiscoveries}
 	helm         = program{"helm", "helm", "helm.sh/helm/v3/cmd/helm", kubernetesVersion}
 
-	// kubernetes is not among the programs that Build builds: it takes longer than all of them.
+	// kubernetes and coredns are not among the programs that Build builds: only a node needs them, and it takes longer than
+	// all the others.
 	kubernetes = program{"kubernetes", "kubernetes", ".", kubernetesArgs}
+	coredns    = program{"coredns", "coredns", ".", nil}
 
 	programs = []program{loki, otelsink, nodeExporter, prometheus, promtool, helm}
 )
 
-// noDiscovery leaves out the clients of two dozen clouds, which are most of what there is to build.
-var noDiscovery = []string{"-tags=remove_all_sd"}
+// fewDiscoveries leaves out the clients of two dozen clouds, which are most of what there is to build, and keeps the ways in
+// which deploy/prometheus/scrape.yaml finds leatd.
+var fewDiscoveries = []string{"-tags=remove_all_sd,enable_dns_sd,enable_kubernetes_sd"}
 
 // kubernetesArgs tell the release, which is part of what an API server answers, and by which kubectl and a kubelet judge it.
 var kubernetesArgs = []string{
@@ -53,15 +56,21 @@ const kubernetesRelease = "v1.34.4" // as benchmarks/servers/kubernetes/go.mod r
 // kubernetesVersion is the one that Helm takes a cluster for that it can't ask: as in its releases that of its client-go.
 var kubernetesVersion = []string{"-ldflags=-s -w -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=37"}
 
+// PrometheusBinary is the path of Prometheus for those who run it elsewhere, in a pod; StartPrometheus runs it here.
+func PrometheusBinary(ctx context.Context) (string, error) { return prometheus.binary(ctx) }
+
 // Promtool is the path of Prometheus' own checker of rules and configurations, which is built if it is not there.
 func Promtool(ctx context.Context) (string, error) { return promtool.binary(ctx) }
 
 // Helm is the path of Kubernetes' package manager, which is built if it is not there.
 func Helm(ctx context.Context) (string, error) { return helm.binary(ctx) }
 
-// Kubernetes is the path of API server, controllers, scheduler, kubelet and kubectl in one binary, which is built if it is
-// not there: some minutes the first time. Package kubetest makes a node of it.
+// Kubernetes is the path of API server, controllers, scheduler, kubelet, kube-proxy and kubectl in one binary, which is built
+// if it is not there: some minutes the first time. Package kubetest makes a node of it.
 func Kubernetes(ctx context.Context) (string, error) { return kubernetes.binary(ctx) }
+
+// CoreDNS is the path of the cluster's DNS server, which is built if it is not there.
+func CoreDNS(ctx context.Context) (string, error) { return coredns.binary(ctx) }
 
 // Build builds what is not yet in the cache and returns the paths of all servers' binaries.
 func Build(ctx context.Context) ([]string, error) {
@@ -79,25 +88,15 @@ func Build(ctx context.Context) ([]string, error) {
 // binary is the path of the program in the cache, built first if it is not there. The name carries a hash of the
 // module's files and of the way it is built, so a change of either gives another binary. One builds, others wait.
 func (p program) binary(ctx context.Context) (string, error) {
-	root, err := checkout()
+	dir, path, err := p.place()
 	if err != nil {
 		return "", fmt.Errorf("%s: build: %w", p.name, err)
 	}
-	dir := filepath.Join(root, "benchmarks", "servers", p.module)
 	build := append([]string{"build", "-C", dir, "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, p.args...)
-	hash, err := p.hash(dir)
-	if err != nil {
-		return "", fmt.Errorf("%s: build: %w", p.name, err)
-	}
-	bin, err := Cache()
-	if err != nil {
-		return "", fmt.Errorf("%s: build: %w", p.name, err)
-	}
-	path := filepath.Join(bin, p.name+"-"+hash)
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	unlock, err := lock(filepath.Join(bin, p.name+".lock"))
+	unlock, err := lock(filepath.Join(filepath.Dir(path), p.name+".lock"))
 	if err != nil {
 		return "", fmt.Errorf("%s: build: %w", p.name, err)
 	}
@@ -116,6 +115,24 @@ func (p program) binary(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%s: build: %w", p.name, err)
 	}
 	return path, nil
+}
+
+// place is where the program's module is, and where its binary is in the cache or will be.
+func (p program) place() (dir, path string, err error) {
+	root, err := checkout()
+	if err != nil {
+		return "", "", err
+	}
+	dir = filepath.Join(root, "benchmarks", "servers", p.module)
+	hash, err := p.hash(dir)
+	if err != nil {
+		return "", "", err
+	}
+	bin, err := Cache()
+	if err != nil {
+		return "", "", err
+	}
+	return dir, filepath.Join(bin, p.name+"-"+hash), nil
 }
 
 // hash is made of all that decides what is built, but for the Go release: any will do.

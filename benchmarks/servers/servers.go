@@ -5,7 +5,8 @@
 // Each stands in a nested module, so that its hundreds of dependencies never meet the project's. Build puts it into a
 // cache outside the checkout, once; `make e2e` does that before the tests, whose time is limited.
 //
-// Kubernetes, Helm and Debian give the parts of a node to package deploy/kubetest, which runs them.
+// Kubernetes, CoreDNS, Helm and Debian give the parts of a node to package deploy/kubetest, which runs them; Definitions are
+// the custom resources that it knows there.
 //
 // A server listens on loopback only, on ports that were free, and sends nothing anywhere by itself. Whoever starts one
 // owns it and stops it; the context of a Start function bounds the start, not the life. Nothing outlives the process

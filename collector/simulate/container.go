@@ -36,6 +36,7 @@ type Container struct {
 	out      []byte   // records that are formatted and not written yet
 	open     [2]openLine
 	written  Written
+	records  int64
 	renamed  bool      // a rotation has renamed file, and it was not replaced yet
 	auto     bool      // the rotation is MaxSize's, so that Write takes it on
 	late     int       // records since the rename
@@ -84,6 +85,14 @@ func (c *Container) Written() Written {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.written
+}
+
+// RecordBytes is how many bytes went into the container's logs so far, the runtime's own among them, whatever became of
+// the files. What Spec.Buffer holds back is in it.
+func (c *Container) RecordBytes() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.records
 }
 
 // Write writes the rest of a line, or a whole one, and its newline. The message itself holds no newline.
@@ -180,6 +189,7 @@ func (c *Container) record(s Stream, text []byte, full bool, t time.Time) {
 		c.out = c.appendDocker(c.out, s, text, full, t)
 	}
 	c.size += int64(len(c.out) - before)
+	c.records += int64(len(c.out) - before)
 	if c.renamed {
 		c.late++
 	}

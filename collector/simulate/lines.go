@@ -15,10 +15,11 @@ const (
 	Klog                  // a Kubernetes component
 	Java                  // a service whose stack traces go to standard error, a line a frame
 	Postgres              // checkpoints, slow statements, refused connections
+	Logfmt                // a service's log in key=value pairs
 	NumShapes
 )
 
-var shapeNames = [NumShapes]string{"json", "nginx", "klog", "java", "postgres"}
+var shapeNames = [NumShapes]string{"json", "nginx", "klog", "java", "postgres", "logfmt"}
 
 func (s Shape) String() string { return shapeNames[s] }
 
@@ -41,6 +42,7 @@ func NewLines(shape Shape, seed uint64) *Lines {
 	layouts := [NumShapes]string{
 		JSON: time.RFC3339, Nginx: "02/Jan/2006:15:04:05 -0700", Klog: "0102 15:04:05",
 		Java: "2006-01-02 15:04:05", Postgres: "2006-01-02 15:04:05",
+		Logfmt: "2006-01-02T15:04:05",
 	}
 	return &Lines{
 		shape: shape, seq: -1, clock: clock{layout: layouts[shape]},
@@ -69,8 +71,10 @@ func (l *Lines) Append(dst []byte, t time.Time) ([]byte, Stream) {
 		dst, stream = l.klog(dst, t), Stderr
 	case Java:
 		dst, stream = l.java(dst, t)
-	default:
+	case Postgres:
 		dst, stream = l.postgres(dst, t), Stderr
+	default:
+		dst = l.logfmt(dst, t)
 	}
 	if l.seq >= 0 {
 		if l.shape != JSON {

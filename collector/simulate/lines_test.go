@@ -17,6 +17,7 @@ func TestLines(t *testing.T) {
 		Klog:     ` 03:04:05.120000       1 `,
 		Java:     `2026-01-02 03:04:05.120 `,
 		Postgres: `2026-01-02 03:04:05.120 UTC [`,
+		Logfmt:   `ts=2026-01-02T03:04:05.120Z level=`,
 	}
 	for shape := range NumShapes {
 		t.Run(shape.String(), func(t *testing.T) {

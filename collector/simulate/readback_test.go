@@ -193,6 +193,28 @@ func TestConcurrent(t *testing.T) {
 }
 
 // A gibibyte of backlog must not take long: generated lines, numbered, in 1 MiB writes.
+func TestRecordBytes(t *testing.T) {
+	n, _ := newNode(t)
+	c := startIn(t, n, Spec{Namespace: "a", Pod: "p", Name: "c", Buffer: 1 << 10})
+	for range 2 {
+		must(t, c.Write(Stdout, []byte(strings.Repeat("x", 2*PartSize)), start))
+		must(t, c.Write(Stderr, nil, start))
+		must(t, c.Rotate())
+	}
+	must(t, c.Write(Stdout, []byte("held back by Buffer"), start))
+	got := c.RecordBytes()
+	must(t, c.Flush())
+	var want int64
+	entries, err := os.ReadDir(filepath.Dir(c.Path()))
+	must(t, err)
+	for _, e := range entries {
+		want += int64(len(text(t, filepath.Join(filepath.Dir(c.Path()), e.Name()))))
+	}
+	if got != want || len(entries) != 3 {
+		t.Errorf("%d bytes of records, the files hold %d", got, want)
+	}
+}
+
 func BenchmarkBacklog(b *testing.B) {
 	for shape := range NumShapes {
 		b.Run(shape.String(), func(b *testing.B) { benchmarkWrite(b, 1<<20, shape) })

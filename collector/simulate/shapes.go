@@ -32,6 +32,7 @@ var (
 	classes    = []string{"OrderService", "InvoiceWriter", "StockClient", "PriceRules", "MailQueue"}
 	failures   = []string{"java.net.SocketTimeoutException: Read timed out", "java.lang.IllegalStateException: order is already closed", "java.util.concurrent.CompletionException: no answer from stock"}
 	frames     = []string{"submit", "lambda$handle$3", "execute", "doFilter", "invoke", "run", "call", "apply"}
+	callers    = []string{"server.go", "router.go", "middleware/log.go", "store/orders.go", "ring/lifecycle.go"}
 	statements = []string{
 		"SELECT id, total, state FROM orders WHERE customer_id = $1 ORDER BY created_at DESC LIMIT 50",
 		"UPDATE stock SET reserved = reserved + $1 WHERE sku = $2 RETURNING reserved",
@@ -166,4 +167,33 @@ func (l *Lines) postgres(b []byte, t time.Time) []byte {
 		b = append(b, ".412 ms  statement: "...)
 		return append(b, l.pick(statements)...)
 	}
+}
+
+func (l *Lines) logfmt(b []byte, t time.Time) []byte {
+	b = append(b, "ts="...)
+	b = l.clock.append(b, t)
+	b = append(b, '.')
+	b = digits(b, t.Nanosecond()/1_000_000, 3)
+	b = append(b, "Z level="...)
+	b = append(b, l.pick(levels)...)
+	b = append(b, " caller="...)
+	b = append(b, l.pick(callers)...)
+	b = append(b, ':')
+	b = l.number(b, 900)
+	b = append(b, ` msg="`...)
+	b = append(b, l.pick(messages)...)
+	b = append(b, `" method=`...)
+	b = append(b, l.pick(methods)...)
+	b = append(b, " path="...)
+	b = append(b, l.pick(paths)...)
+	b = append(b, " status="...)
+	b = append(b, l.pick(codes)...)
+	b = append(b, " duration="...)
+	b = l.number(b, 400)
+	b = append(b, '.')
+	b = digits(b, l.rng.IntN(1000), 3)
+	b = append(b, "ms bytes="...)
+	b = l.number(b, 60_000)
+	b = append(b, " trace_id="...)
+	return l.hex(b, 16)
 }

@@ -142,16 +142,6 @@ func (r *Receiver) store(raw []byte, sent int64) error {
 	return r.decoder.decode(r.kind, raw)
 }
 
-func (d *decoder) decode(kind string, raw []byte) error {
-	switch kind {
-	case "loki":
-		return d.loki(raw)
-	case "otlp":
-		return d.otlp(raw)
-	}
-	return d.ndjson(raw)
-}
-
 // Sources are all streams that lines came from, sorted.
 func (r *Receiver) Sources() []*Source {
 	r.mu.Lock()
@@ -248,20 +238,4 @@ func (b *body) decompress(encoding string, raw []byte) (out []byte, err error) {
 		return b.plain.Bytes(), nil
 	}
 	return nil, fmt.Errorf("Content-Encoding %q", encoding)
-}
-
-// Decode reads the lines of one body of a kind ("loki", "otlp", "http") with its Content-Encoding; for "loki" that is
-// snappy, whatever is given.
-func Decode(kind, encoding string, raw []byte) (lines []Line, err error) {
-	if kind == "loki" {
-		encoding = "snappy"
-	}
-	plain, err := new(body).decompress(encoding, raw)
-	if err != nil {
-		return nil, err
-	}
-	d := newDecoder(func(s *Source, at int64, line []byte) {
-		lines = append(lines, Line{s.Namespace, s.Pod, s.Container, s.Stream, at, string(line)})
-	})
-	return lines, d.decode(kind, plain)
 }

@@ -154,14 +154,37 @@ func TestReceiverRefuses(t *testing.T) {
 	}
 }
 
+// Loki takes JSON as well, which other agents send.
+func TestDecodeLokiJSON(t *testing.T) {
+	const stream = `{"streams":[{"stream":{"namespace":"shop","pod":"cart","container":"app","stream":"stderr"},"values":[%s]}]}`
+	for _, c := range []struct{ values, want string }{
+		{`["1767323045000000006","a \"word\""],["7","b",{"meta":"data"}]`, `[shop/cart/app stderr 1767323045000000006 "a \"word\"" shop/cart/app stderr 7 "b"]`},
+		{``, `[]`},
+		{`["7"]`, `[] loki: an entry of 1 values`},
+		{`[7,"a"]`, `[] loki: time: no string: "7"`},
+		{`["noon","a"]`, `[] loki: time: strconv.ParseInt: parsing "noon": invalid syntax`},
+		{`["7",8]`, `[] loki: line: no string: "8"`},
+	} {
+		lines, err := sinktest.Decode("loki_json", "", fmt.Appendf(nil, stream, c.values))
+		got := fmt.Sprint(lines)
+		if err != nil {
+			got += " " + err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.values, got, c.want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for i, kind := range kinds {
 		s := open(f, kind, "http://unused")
 		f.Add(i, sinktest.Encode(f, s, sinktest.Lines("seed", 3)))
 	}
+	f.Add(3, []byte(`{"streams":[{"stream":{"pod":"p"},"values":[["7","a"]]}]}`))
 	f.Add(2, []byte(`{"time":"2026-01-02T03:04:05Z","msg":"\u00e4\\","n":1}`+"\n"))
 	f.Fuzz(func(t *testing.T, i int, b []byte) {
-		kind := kinds[uint(i)%3]
+		kind := append(kinds, "loki_json")[uint(i)%4]
 		if kind == "loki" && len(b) > 0 && b[0] > 0x7f { // snappy's length would be taken at its word
 			return
 		}
