@@ -31,10 +31,11 @@ type Reader struct {
 	moving  bool     // by it, a source belongs to another reader and still has something under way here
 	gone    []string // keys whose last source ended here, until the saver has asked
 
-	clock  clock
-	line   line
-	now    time.Time // of the present Fill: one clock call for many reads
-	walked time.Time
+	clock   clock
+	line    line
+	now     time.Time // of the present Fill: one clock call for many reads
+	walked  time.Time
+	watched time.Time // when it last asked whether a file is stuck
 
 	filled   time.Time // when Fill was last called
 	strained time.Time // when it last had more to do than a block holds, or no block: then no file is to blame for waiting
@@ -201,8 +202,14 @@ func (r *Reader) poll(src *source) {
 // successor and is held because it may still be written to.
 func (r *Reader) walk() {
 	r.walked = r.now
+	watches := r.now.Sub(r.watched) >= r.lane.set.times.stuck/2
+	if watches {
+		r.watched = r.now
+	}
 	for _, src := range r.sources {
-		r.watch(src)
+		if watches {
+			r.watch(src)
+		}
 		if src.busy {
 			continue
 		}
