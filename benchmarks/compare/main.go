@@ -12,7 +12,8 @@
 //     CLOCK_PROCESS_CPUTIME_ID, read from outside (clock_getcpuclockid(3)). Nothing is asked of the agent, and nothing
 //     rounded to ticks. For a backlog it counts from the start of the process to a second after the last line's arrival,
 //     so that keeping positions is in it; for the other scenarios between two moments while the load goes on.
-//   - Memory is the most that was resident, VmHWM of /proc/PID/status, until the end of the run.
+//   - Memory is the most that was resident, VmHWM of /proc/PID/status, until the end of the run; of idle agents also what
+//     is resident after a while (VmRSS).
 //   - Throughput is the bytes of the log files, by the time from the start of the process to the arrival of the last line.
 //   - Latency is from a line's write(2), the time that it carries, to the arrival of the whole request it came in.
 //   - The wire's bytes are those that came over connections to the receiver, heads of requests included.

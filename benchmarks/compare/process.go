@@ -104,17 +104,25 @@ func (p *process) failure(what string, cause error) error {
 	return fmt.Errorf("%s: %s; its output ends:\n%s", p.name, what, text)
 }
 
-var highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
+var (
+	highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
+	present   = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
+)
 
 // peak is the most memory that was resident so far, in bytes (proc(5), VmHWM).
-func (p *process) peak() (float64, error) {
+func (p *process) peak() (float64, error) { return p.memory(highWater) }
+
+// resident is the memory that is resident now, in bytes (proc(5), VmRSS).
+func (p *process) resident() (float64, error) { return p.memory(present) }
+
+func (p *process) memory(line *regexp.Regexp) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, fmt.Errorf("%s: memory: %w", p.name, err)
 	}
-	m := highWater.FindSubmatch(status)
+	m := line.FindSubmatch(status)
 	if m == nil {
-		return 0, fmt.Errorf("%s: memory: no VmHWM in /proc/PID/status", p.name)
+		return 0, fmt.Errorf("%s: memory: nothing resident in /proc/PID/status", p.name)
 	}
 	kib, err := strconv.ParseFloat(string(m[1]), 64)
 	return kib * 1024, err

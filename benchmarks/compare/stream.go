@@ -64,6 +64,10 @@ func prepareIdle(t *turn) error {
 	return t.write(idleFiles, idleFiles*2<<10)
 }
 
+// idleWarm is how long an agent has to find that files are idle, before it is measured: agents look again at what is new
+// to them, and park it, some time after their start.
+const idleWarm = 45 * time.Second
+
 // runIdle has the agent do nothing but answer scrapes.
 func runIdle(ctx context.Context, t turn) (f figures, err error) {
 	l := t.loads[0]
@@ -74,8 +78,8 @@ func runIdle(ctx context.Context, t turn) (f figures, err error) {
 	if err := t.settle(ctx); err != nil {
 		return nil, err
 	}
-	warm, window := t.bench.measured(time.Minute)
-	from := time.Now().Add(warm)
+	_, window := t.bench.measured(time.Minute)
+	from := time.Now().Add(min(idleWarm, window))
 	to := from.Add(window)
 	for at := from.Add(min(window, scrapeEvery) / 2); at.Before(to); at = at.Add(scrapeEvery) {
 		if err := sleepUntil(ctx, at); err != nil {
@@ -88,12 +92,17 @@ func runIdle(ctx context.Context, t turn) (f figures, err error) {
 	if err := sleepUntil(ctx, to); err != nil {
 		return nil, err
 	}
+	resident, err := t.agent.resident()
+	if err != nil {
+		return nil, err
+	}
 	report, peak, err := t.drain(ctx, receiver.Question{Lines: l.Lines}, nil)
 	if err != nil {
 		return nil, err
 	}
 	f = loss(report)
 	f["percent"] = 100 * t.agent.cores(from, to)
+	f["resident"] = mib(resident)
 	f["peak"] = mib(peak)
 	return f, nil
 }
