@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A cursor that has moved is saved within saveLazy, and within saveEvery if more than saveLines records have come home:
-// what a crash costs is that lines are sent again. A disk that is slow to sync gets more rest: saving takes a third of
+// A cursor that has moved is saved within saveLazy, and within saveEvery if more than saveLines records have come home or
+// the lane stops: what a crash costs is that lines are sent again. A disk that is slow to sync gets more rest: saving takes a third of
 // the time, until that would be a rest of more than saveRest.
 const (
 	saveEvery = 100 * time.Millisecond
@@ -25,8 +25,10 @@ const (
 // A keeper saves a lane's cursors. It sleeps while nothing moves.
 type keeper struct {
 	*Lane
-	stop  <-chan struct{}
-	timer *time.Timer
+	ending <-chan struct{} // closed when nothing more is read; nil once that was heard
+	stop   <-chan struct{} // closed when all has come home
+	timer  *time.Timer
+	lazy   time.Duration
 
 	rest     time.Duration // after the last save
 	idle     bool          // the last look found nothing to save
@@ -36,10 +38,11 @@ type keeper struct {
 	since    time.Time     // when the first of them was
 }
 
-// keepCursors saves what has moved, until stop; then once more, when all readers have ended. It has no beat: all that it
-// ever waits for is a disk, its own or a reader's.
-func (l *Lane) keepCursors(stop <-chan struct{}) {
-	k := keeper{Lane: l, stop: stop, timer: time.NewTimer(time.Hour), prune: time.Now().Add(claimWithin)}
+// keepCursors saves what has moved, until stop; then once more, when all readers have ended. From ending on it does not
+// wait for more to save: whoever stops a process may lose patience. It has no beat: all that it ever waits for is a disk,
+// its own or a reader's.
+func (l *Lane) keepCursors(ending, stop <-chan struct{}) {
+	k := keeper{Lane: l, ending: ending, stop: stop, timer: time.NewTimer(time.Hour), lazy: saveLazy, prune: time.Now().Add(claimWithin)}
 	defer k.timer.Stop()
 	for {
 		asked, last := k.wait()
@@ -59,7 +62,7 @@ func (k *keeper) wait() (asked chan<- error, last bool) {
 	begin := time.Now()
 	due := k.prune
 	if !k.idle || k.diverted() {
-		due = begin.Add(max(k.rest, saveLazy))
+		due = begin.Add(max(k.rest, k.lazy))
 	}
 	for {
 		if k.settled.Load() >= saveLines {
@@ -76,7 +79,12 @@ func (k *keeper) wait() (asked chan<- error, last bool) {
 		case <-k.stirred:
 			if k.idle {
 				k.idle = false
-				due = latest(begin.Add(k.rest), time.Now().Add(saveLazy))
+				due = latest(begin.Add(k.rest), time.Now().Add(k.lazy))
+			}
+		case <-k.ending:
+			k.ending, k.lazy = nil, saveEvery
+			if !k.idle {
+				due = begin.Add(max(k.rest, saveEvery))
 			}
 		case asked := <-k.saves:
 			return asked, false

@@ -121,7 +121,7 @@ func (l *Lane) Run(ctx, drain context.Context, intake Intake) {
 	l.intake = intake
 	var stages, keeper sync.WaitGroup
 	stop := make(chan struct{})
-	keeper.Go(func() { l.keepCursors(stop) })
+	keeper.Go(func() { l.keepCursors(ctx.Done(), stop) })
 	l.openSpool(ctx, drain, &stages) // first: while something is in it, no other shard may send
 	l.supervise(ctx, drain, &stages)
 	stages.Wait()
