@@ -11,8 +11,11 @@ import (
 	"syscall"
 )
 
+// ErrInUse says that another process has the state folder.
+var ErrInUse = errors.New("in use by another leatd")
+
 // LockState takes the state folder for this process, and makes it if it is missing. Two leatd on one folder would send
-// every line twice and overwrite each other's cursors, so the second is refused. The lock goes with the process,
+// every line twice and overwrite each other's cursors, so the second is refused, by ErrInUse. The lock goes with the process,
 // however that ends.
 func LockState(dir string) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -33,8 +36,8 @@ func LockState(dir string) (release func(), err error) {
 		holder, _ := os.ReadFile(path)
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("state: %s is in use by another leatd (pid %s): stop it, or set state: (or --state) to another folder",
-				dir, cmp.Or(strings.TrimSpace(string(holder)), "unknown"))
+			return nil, fmt.Errorf("state: %s is %w (pid %s): stop it, or set state: (or --state) to another folder",
+				dir, ErrInUse, cmp.Or(strings.TrimSpace(string(holder)), "unknown"))
 		}
 		return nil, fmt.Errorf("state: lock %s: %w", path, err)
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/leatd/leat/exporter"
 	"github.com/leatd/leat/exporter/push"
 	"github.com/leatd/leat/exporter/trace"
-	"github.com/leatd/leat/pipeline"
 	"github.com/leatd/leat/pipeline/spool"
 	"github.com/leatd/leat/sinks"
 )
@@ -45,7 +44,7 @@ type agent struct {
 }
 
 // newAgent makes everything that can fail, so that a mistake shows at once and nothing runs half.
-func newAgent(flags *config.Flags, cfg *config.Config, log *slog.Logger, stdout io.Writer) (a *agent, err error) {
+func newAgent(ctx context.Context, flags *config.Flags, cfg *config.Config, log *slog.Logger, stdout io.Writer) (a *agent, err error) {
 	a = &agent{flags: flags, cfg: cfg, log: log, unlock: func() {}}
 	defer func() {
 		if err != nil {
@@ -53,7 +52,7 @@ func newAgent(flags *config.Flags, cfg *config.Config, log *slog.Logger, stdout 
 		}
 	}()
 	a.ready = exporter.NewReady(a.conditions()...)
-	if a.unlock, err = pipeline.LockState(cfg.State); err != nil {
+	if a.unlock, err = lockState(ctx, cfg.State, log); err != nil {
 		a.unlock = func() {}
 		return a, err
 	}

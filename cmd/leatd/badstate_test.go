@@ -201,21 +201,29 @@ func TestFullState(t *testing.T) {
 	}
 }
 
-// TestSecondOnOneState: a second leatd on a folder of state refuses to start, and the first goes on.
+// TestSecondOnOneState: a second leatd on a folder of state waits for the first to end, which goes on.
 func TestSecondOnOneState(t *testing.T) {
 	t.Parallel()
 	h, store := newHost(t), newDepot(t, "http")
 	cfg := h.config("http", store.URL)
 	first := start(t, "--config.file", cfg)
 	second := launch(t, exec.Command(binary, "--config.file", cfg, "--web.listen-address", "127.0.0.1:0"))
-	if code := second.wait(patience); code != exitFailed {
-		t.Errorf("exit code %d", code)
-	}
-	second.says("leatd cannot start", "in use by another leatd (pid "+strconv.Itoa(first.cmd.Process.Pid)+")", "stop it, or set state:")
+	inUse := "in use by another leatd (pid " + strconv.Itoa(first.cmd.Process.Pid) + ")"
+	second.says("waiting for another leatd to end", inUse, "stop it, or set state:")
 	h.write("ns_pod_uid/app/0.log", cri(0, "stdout", "hello"))
 	store.expect("ns/pod/app", "hello")
+
+	third := launch(t, exec.Command(binary, "--config.file", cfg, "--web.listen-address", "127.0.0.1:0"))
+	third.says("waiting for another leatd to end")
+	third.signal(syscall.SIGTERM)
+	if code := third.wait(patience); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	third.says("leatd cannot start", inUse)
+
 	first.kill() // the lock goes with the process, however it ended
-	start(t, "--config.file", cfg).stop()
+	second.says("serving /metrics")
+	second.stop()
 }
 
 // TestPortInUse: leatd says which flag to change, and gives the folder of state back.

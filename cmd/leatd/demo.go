@@ -66,7 +66,7 @@ func demo(ctx context.Context, flags *config.Flags, stdout, stderr io.Writer) in
 	if screen.Terminal() {
 		log = slog.New(workloads.Events().Handler(slog.LevelWarn))
 	}
-	if a, err = newAgent(&agentFlags, cfg, log, stdout); err != nil {
+	if a, err = newAgent(ctx, &agentFlags, cfg, log, stdout); err != nil {
 		return fail(err)
 	}
 	screen.Header.Metrics = metricsURL(a)

@@ -84,7 +84,7 @@ func leatd(ctx context.Context, args []string, env func(string) (string, bool), 
 		from = "none: the defaults"
 	}
 	log.Info("leatd starts", "version", version, "node", cfg.Node, "config", from, "state", cfg.State)
-	a, err := newAgent(flags, cfg, log, stdout)
+	a, err := newAgent(ctx, flags, cfg, log, stdout)
 	if err != nil {
 		log.Error("leatd cannot start", "error", err)
 		return exitFailed
