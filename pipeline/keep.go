@@ -7,8 +7,8 @@ import (
 )
 
 // A cursor that has moved is saved within saveLazy, and within saveEvery if more than saveLines records have come home or
-// the lane stops: what a crash costs is that lines are sent again. A disk that is slow to sync gets more rest: saving takes a third of
-// the time, until that would be a rest of more than saveRest.
+// the lane stops: what a crash costs is that lines are sent again. A disk that is slow to sync gets more rest: saving
+// takes a third of the time, until that would be a rest of more than saveRest.
 const (
 	saveEvery = 100 * time.Millisecond
 	saveLazy  = time.Second

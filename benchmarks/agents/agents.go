@@ -10,7 +10,7 @@
 // leatd is built from this checkout, the OpenTelemetry Collector and Promtail from their own source (package servers):
 // minutes the first time, then they are in the cache. Fluent Bit and Vector are taken where they are installed, since
 // neither can be had as a Go module or from Debian; what is said to them follows their manuals, and TestAgents tries it
-// where they are. vlagent is not here: its module cannot be had from Go's proxy.
+// where they are; it never has been so far. vlagent is not here yet.
 //
 // Whoever calls starts the process, with the arguments and variables of Command, and stops it with SIGTERM.
 package agents

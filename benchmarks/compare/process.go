@@ -8,12 +8,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/leatd/leat/benchmarks/servers"
 )
 
 const stopTime = 20 * time.Second // between SIGTERM and SIGKILL
@@ -24,14 +25,14 @@ type process struct {
 	log     string // path of what it writes
 	began   time.Time
 	cmd     *exec.Cmd
-	done    chan struct{} // closed when it has ended and was waited for
-	exit    error         // how it ended, to be read after done
+	done    <-chan struct{} // closed when it has ended and was waited for
+	exit    *error          // how it ended, to be read after done
 	sampler *sampler
 }
 
 // startProcess starts a program whose output goes to a file in dir. It is killed if this program ends before it.
 func startProcess(name, dir, path string, args, env []string) (*process, error) {
-	p := &process{name: name, log: filepath.Join(dir, "agent.log"), done: make(chan struct{})}
+	p := &process{name: name, log: filepath.Join(dir, "agent.log")}
 	out, err := os.Create(p.log)
 	if err != nil {
 		return nil, fmt.Errorf("%s: log: %w", name, err)
@@ -39,21 +40,9 @@ func startProcess(name, dir, path string, args, env []string) (*process, error) 
 	defer out.Close()
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = dir, out, out, append(os.Environ(), env...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	started := make(chan error)
-	go func() {
-		// The kernel sends the death signal when the thread that forked ends, so that thread must live as long as the child.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		p.began = time.Now()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			p.exit = p.cmd.Wait()
-			close(p.done)
-		}
-	}()
-	if err := <-started; err != nil {
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.began = time.Now()
+	if p.done, p.exit, err = servers.Tie(p.cmd); err != nil {
 		return nil, fmt.Errorf("%s: start: %w", name, err)
 	}
 	p.sampler = newSampler(p.cmd.Process.Pid)
@@ -64,7 +53,7 @@ func startProcess(name, dir, path string, args, env []string) (*process, error) 
 func (p *process) ended() error {
 	select {
 	case <-p.done:
-		return p.failure("ended by itself", p.exit)
+		return p.failure("ended by itself", *p.exit)
 	default:
 		return nil
 	}

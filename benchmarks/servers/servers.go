@@ -22,7 +22,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
 )
@@ -41,14 +40,14 @@ type process struct {
 	dir    string // its files; removed by stop if ownDir
 	ownDir bool
 	cmd    *exec.Cmd
-	done   chan struct{} // closed when the process has ended and was waited for
-	exit   error         // how it ended, to be read after done
-	ended  bool          // stop has been called; owned by the caller of stop
+	done   <-chan struct{} // closed when the process has ended and was waited for
+	exit   *error          // how it ended, to be read after done
+	ended  bool            // stop has been called; owned by the caller of stop
 }
 
 // newProcess readies the folder that a server writes to: dir, or a temporary one if dir is empty.
 func newProcess(name, dir string) (*process, error) {
-	p := &process{name: name, dir: dir, ownDir: dir == "", done: make(chan struct{})}
+	p := &process{name: name, dir: dir, ownDir: dir == ""}
 	if p.ownDir {
 		made, err := os.MkdirTemp("", "leat-"+name+"-")
 		if err != nil {
@@ -77,7 +76,7 @@ func (p *process) run(ctx context.Context, program string, args []string, ready 
 		select {
 		case <-tick.C:
 		case <-p.done:
-			return p.failure("ended before it was ready", p.exit)
+			return p.failure("ended before it was ready", *p.exit)
 		case <-ctx.Done():
 			err := p.failure("not ready in time", ctx.Err())
 			return errors.Join(err, p.halt())
@@ -99,20 +98,7 @@ func (p *process) start(program string, args []string) error {
 	defer stdout.Close()
 	p.cmd = exec.Command(program, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, stdout, stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() {
-		// The kernel sends the death signal when the thread that forked ends, so that thread must live as long as the child.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			p.exit = p.cmd.Wait()
-			close(p.done)
-		}
-	}()
-	if err := <-started; err != nil {
+	if p.done, p.exit, err = Tie(p.cmd); err != nil {
 		return fmt.Errorf("%s: start: %w", p.name, err)
 	}
 	return nil
@@ -136,7 +122,7 @@ func (p *process) end() error {
 	p.ended = true
 	select {
 	case <-p.done:
-		return p.failure("had ended by itself", p.exit)
+		return p.failure("had ended by itself", *p.exit)
 	default:
 		return p.halt()
 	}

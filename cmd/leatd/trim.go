@@ -72,7 +72,8 @@ func dropText(maps, exe string) error {
 		return err
 	}
 	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
 		// FROM-TO PERMISSIONS OFFSET DEVICE INODE PATH, proc_pid_maps(5)
 		fields := strings.Fields(lines.Text())
 		if len(fields) != 6 || fields[5] != program || strings.ContainsRune(fields[1], 'w') {
@@ -86,5 +87,5 @@ func dropText(maps, exe string) error {
 			return fmt.Errorf("madvise: %w", errno)
 		}
 	}
-	return nil
+	return lines.Err()
 }
