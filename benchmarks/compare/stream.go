@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
 	"time"
 
 	"github.com/leatd/leat/benchmarks/load"
@@ -25,7 +25,10 @@ func streamOf(pods, rate int, rotate int64) *load.Stream {
 
 // stream has the agent follow logs that grow. What is measured begins when it has found its pace.
 func (t turn) stream(ctx context.Context, s *load.Stream, own time.Duration) (f figures, err error) {
-	root := filepath.Join(t.dir, fmt.Sprintf("pods-%s-%d", t.who.Name, t.round))
+	root, err := os.MkdirTemp(t.dir, "pods-")
+	if err != nil {
+		return nil, err
+	}
 	if err := s.Begin(root); err != nil {
 		return nil, err
 	}
