@@ -296,7 +296,7 @@ func TestDivertSavesFirst(t *testing.T) {
 	d.takes.Store(int64(5 * time.Second)) // so that the keeper rests for 20 s after each save
 	onSpool(t, func(o *Options, _ *fakeSpool) { o.Store.disk = d }, func(b *bench, s *fakeSpool) {
 		b.in.add("a", "1")
-		b.after(6 * time.Second)
+		b.after(saveLazy + 6*time.Second)
 		b.in.add("a", "2")
 		b.after(time.Second)
 		b.sink.set(always(down))

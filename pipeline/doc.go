@@ -46,7 +46,7 @@
 //
 // A target's cursor moves over a segment when the sink has it for good (Delivered; what of it the sink will never take is
 // counted by reason) or the spool has it on disk (InSpool), and at no other time; when the lane has to stop before a segment was sent, nothing behind it moves either.
-// Cursors are saved within a second, under load every 100 ms, by a goroutine of their own. After a crash, what was
+// Cursors are saved within five seconds, under load every 100 ms, by a goroutine of their own. After a crash, what was
 // delivered since the last save is sent again; nothing is left out.
 //
 // For each target and lane the ledger holds Read = Delivered + Dropped + Pending at every moment, each counted where it

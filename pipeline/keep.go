@@ -11,7 +11,7 @@ import (
 // takes a third of the time, until that would be a rest of more than saveRest.
 const (
 	saveEvery = 100 * time.Millisecond
-	saveLazy  = time.Second
+	saveLazy  = 5 * time.Second
 	saveLines = 3000
 	saveShare = 2
 	saveRest  = 30 * time.Second

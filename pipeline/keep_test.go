@@ -48,12 +48,12 @@ func TestKeepSavesWhatMoved(t *testing.T) {
 			t.Errorf("%d saves, and it moved once", n)
 		}
 		b.after(50 * time.Millisecond) // out of step with the keeper
-		for range 100 {                // for ten seconds
+		for range 10 * saveLazy / (100 * time.Millisecond) {
 			b.in.add("a", "1")
 			b.after(100 * time.Millisecond)
 		}
 		if n := d.saves.Load(); n < 8 || n > 12 {
-			t.Errorf("%d saves in ten seconds of few lines, want one a second", n)
+			t.Errorf("%d saves in ten times %s of few lines, want one in each", n, saveLazy)
 		}
 		before := d.saves.Load()
 		for range 100 {
@@ -73,7 +73,7 @@ func TestKeepWhileStoreIsDown(t *testing.T) {
 		b.after(time.Millisecond)
 		b.sink.set(func(context.Context, string) Answer { return down })
 		b.in.add("a", fill(0, 1000)...)
-		b.after(time.Second)
+		b.after(2 * saveLazy)
 		if got := reopen(t, b.store); got["a"] != 1 {
 			t.Errorf("saved %v", got)
 		}
@@ -85,11 +85,11 @@ func TestKeepOfEndedTarget(t *testing.T) {
 	onSlowDisk(t, func(b *bench, d *slowDisk) {
 		b.in.add("a", "1")
 		b.in.add("b", "1")
-		b.after(time.Second)
+		b.after(2 * saveLazy)
 		b.in.mu.Lock()
 		b.in.gone = []Cursor{{Key: "a", Gone: true}}
 		b.in.mu.Unlock()
-		b.after(time.Second)
+		b.after(2 * saveLazy)
 		if got := reopen(t, b.store); len(got) != 1 || got["b"] != 1 {
 			t.Errorf("saved %v", got)
 		}
@@ -101,7 +101,7 @@ func TestKeepAdapts(t *testing.T) {
 	onSlowDisk(t, func(b *bench, d *slowDisk) {
 		d.takes.Store(int64(time.Second))
 		for range 630 {
-			b.in.add("a", "1")
+			b.in.add("a", fill(0, saveLines)...)
 			b.after(time.Second)
 			b.beats.allWait(t)
 		}

@@ -202,6 +202,13 @@ func (r *reading) take() bool {
 	return r.block != nil
 }
 
+// spare gives back the blocks that a load needed which is over: one is enough for what comes now and then.
+func (r *reading) spare() {
+	if r.blank() && r.made > 1 && r.take() {
+		r.free, r.made = nil, 1
+	}
+}
+
 // pause tells the encoder that nothing more follows at once.
 func (r *reading) pause() {
 	if r.coming.Load() {
@@ -248,6 +255,9 @@ func (r *reading) rest(ctx context.Context, now time.Time) {
 	d := r.reader.Rest(r.lane.MaxWait)
 	if r.block != nil && len(r.block.Segments) > 0 {
 		d = min(d, r.flushed.Add(r.lane.MaxWait).Sub(now))
+	}
+	if d > r.lane.MaxWait {
+		r.spare()
 	}
 	due := now.Add(d)
 	for d > 0 && ctx.Err() == nil && !r.reader.Woken() {

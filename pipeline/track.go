@@ -1,6 +1,9 @@
 package pipeline
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // tracked is a target's row in a lane, from the moment it is found until some time after it is settled.
 type tracked struct {
@@ -94,6 +97,7 @@ func (l *Lane) Rows(dst []Row) []Row {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first, again := len(dst), false
+	dst = slices.Grow(dst, len(l.targets))
 	for _, t := range l.targets {
 		f := t.Account.Snapshot()
 		again = again || f.settlesForOthers()

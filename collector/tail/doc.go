@@ -35,10 +35,12 @@
 //
 // # Busy files are polled, quiet files are watched
 //
-// A file that has data is read again in turn, once a round. One that stays quiet is parked on inotify (park.go) and costs
-// nothing until it is written to. A busy file is never watched: runtimes write once a line, and one notification costs more
-// than a line's whole way. Every ten seconds all that is held open is looked at, for events can be lost. A file that has
-// grown for a minute without being read, while its reader has nothing else to do, is opened anew (watchdog.go).
+// A file that has data is read again in turn, once a round. One that gets a line now and then is read every 600 ms, together
+// with all others of its kind, so that the process sleeps in between (turn.go). One that stays quiet is parked on inotify
+// (park.go) and costs nothing until it is written to. A busy file is never watched: runtimes write once a line, and one
+// notification costs more than a line's whole way. Every ten seconds all that is held open is looked at, for events can be
+// lost. A file that has grown for a minute without being read, while its reader has nothing else to do, is opened anew
+// (watchdog.go).
 //
 // # Lines
 //

@@ -19,7 +19,7 @@ type timing struct {
 	// check is how often a polled file that doesn't grow is asked whether it has shrunk, and the others of its log how
 	// large they are. One that grows is looked at each time: what was read may not be what was meant.
 	check time.Duration
-	// lull is how long a polled file is left alone at the most.
+	// lull is how often a polled file is read that gets few lines.
 	lull time.Duration
 	// retry is how often a file is tried again that could not be opened or read.
 	retry time.Duration
@@ -38,6 +38,12 @@ var standard = timing{
 	retry: 10 * time.Second,
 	back:  time.Second,
 	stuck: time.Minute,
+}
+
+// nextLull is the next moment at which files are read that get few lines: it is the same for all lanes, so that the process
+// wakes up once for all of them.
+func (s *Set) nextLull(now time.Time) time.Time {
+	return now.Add(s.times.lull - now.Sub(s.began)%s.times.lull)
 }
 
 // measure asks how large the files are that a source has not done with. One that has grown after it was thought complete

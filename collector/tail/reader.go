@@ -13,7 +13,7 @@ import (
 // goroutine, but for the inbox.
 //
 // Sources that may have data are busy and are read in turn, one read(2) of a block's worth at most each; they are polled
-// once per round, which the shard paces. A source that stays quiet is parked: it leaves the list, and a write to its
+// once per round, which the shard paces, or once per lull where they get few lines. A source that stays quiet is parked: it leaves the list, and a write to its
 // file brings it back through the inbox.
 type Reader struct {
 	lane *Lane
@@ -26,10 +26,11 @@ type Reader struct {
 
 	sources []*source // all that it owns
 	busy    []*source
-	next    int      // the turn in busy
-	deal    uint64   // the one that was last looked at
-	moving  bool     // by it, a source belongs to another reader and still has something under way here
-	gone    []string // keys whose last source ended here, until the saver has asked
+	next    int       // the turn in busy
+	soonest time.Time // when the first of busy is to be read again, or earlier
+	deal    uint64    // the one that was last looked at
+	moving  bool      // by it, a source belongs to another reader and still has something under way here
+	gone    []string  // keys whose last source ended here, until the saver has asked
 
 	clock   clock
 	line    line
@@ -94,6 +95,7 @@ func (r *Reader) Fill(b *pipeline.Block) pipeline.Fullness {
 	if r.now.Sub(r.walked) >= r.lane.set.times.walk {
 		r.walk()
 	}
+	r.soonest = r.now.Add(r.lane.set.times.lull)
 	for dry := 0; dry < len(r.busy); {
 		if r.next >= len(r.busy) {
 			r.next = 0
@@ -104,9 +106,13 @@ func (r *Reader) Fill(b *pipeline.Block) pipeline.Fullness {
 			dry = 0
 			r.next++
 		case turnDry:
+			if src.due.Before(r.soonest) {
+				r.soonest = src.due
+			}
 			dry++
 			r.next++
 		case turnFull:
+			r.soonest = r.now
 			r.next++
 			r.strained = r.now
 			return pipeline.Full
@@ -120,10 +126,11 @@ func (r *Reader) Fill(b *pipeline.Block) pipeline.Fullness {
 
 // Rest is how long to sleep if nobody rings.
 func (r *Reader) Rest(poll time.Duration) time.Duration {
-	if len(r.busy) > 0 {
-		return poll
+	walk := max(0, r.walked.Add(r.lane.set.times.walk).Sub(r.now))
+	if len(r.busy) == 0 {
+		return walk
 	}
-	return max(0, r.walked.Add(r.lane.set.times.walk).Sub(r.now))
+	return max(poll, min(walk, r.soonest.Sub(r.now)))
 }
 
 // Look refreshes the unread bytes while the lane has no block to read into.
@@ -193,7 +200,9 @@ func (r *Reader) collect() []*source {
 func (r *Reader) poll(src *source) {
 	if !src.busy {
 		src.busy = true
-		src.fed, src.due = r.now, time.Time{}
+		src.due, src.lull, src.lines = time.Time{}, r.lane.set.nextLull(r.now), 0
+		src.slow = false
+		r.soonest = r.now
 		r.busy = append(r.busy, src)
 	}
 }

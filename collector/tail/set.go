@@ -22,6 +22,7 @@ import (
 type Set struct {
 	opts   Options
 	times  timing
+	began  time.Time
 	now    func() time.Time
 	jitter func(time.Duration) time.Duration // any below that
 	lease  func(fd int) writers
@@ -79,6 +80,7 @@ func NewSet(o Options) *Set {
 	return &Set{
 		opts:   o,
 		times:  standard,
+		began:  time.Now(),
 		now:    time.Now,
 		jitter: rand.N[time.Duration],
 		lease:  askWriters,

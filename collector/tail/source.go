@@ -38,8 +38,10 @@ type source struct {
 	wait     time.Time // sent back by the store: not before then
 	attempts int       // how often in a row
 	retryAt  time.Time // a read failed: not before then
-	fed      time.Time // when it last had something new
-	due      time.Time // it had nothing: not before then
+	due      time.Time // it is slow: not before then
+	slow     bool      // it got few lines between the last two lulls
+	lines    int       // since the last lull that it was read at
+	lull     time.Time // the next one
 	looked   time.Time // at the sizes of the files
 	stuck    time.Time // since when its file is longer than what was read, and read no further
 	stuckAt  int64     // how far that was

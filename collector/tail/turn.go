@@ -2,7 +2,6 @@ package tail
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/leatd/leat/pipeline"
 )
@@ -73,11 +72,11 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 		src.measure(r.now)
 		src.publish(r.now)
 	}
-	if at := g.read + int64(n); at > g.size {
-		g.grow(at, r.now)
+	if n > 0 && g.reached >= g.size && len(src.gens) == 1 {
+		src.looked = r.now // this was the look
 	}
-	if n > 0 {
-		src.fed = r.now
+	if g.reached > g.size {
+		g.grow(g.reached, r.now)
 	}
 	if g.skip {
 		if n > 0 {
@@ -86,7 +85,9 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 		return r.atEnd(b, src, g, followed, 0)
 	}
 	r.beat.Busy()
+	lines := len(b.Records)
 	used, full := r.cut(b, g, lo, lo+n)
+	src.lines += len(b.Records) - lines
 	r.beat.Waiting()
 	switch {
 	case full:
@@ -100,20 +101,30 @@ func (r *Reader) turn(b *pipeline.Block, src *source) turned {
 	case used > 0 && (followed || g.file.gzip || !g.file.listed.Load()):
 		return turnMore // perhaps the last of it: then the next one's turn is now
 	case used > 0:
+		r.rest(src)
 		return turnDry // the read was short: the end of the file
 	}
 	t := r.atEnd(b, src, g, followed, n)
 	if n == 0 && t == turnDry {
-		src.rest(r.now)
+		r.rest(src)
 	}
 	return t
 }
 
-// rest lets a file that has had nothing new for a while sit out for nearly as long: most files get a line now and then,
-// and what they cost is to be asked for it.
-func (src *source) rest(now time.Time) {
-	src.due = now.Add(min(now.Sub(src.fed)*3/4, src.lane.set.times.lull))
+// rest lets a source that got few lines between two lulls sit out until the next one. Most files get a line now and then,
+// and what they cost is to be asked for it, and to wake up for each.
+func (r *Reader) rest(src *source) {
+	if !src.lull.After(r.now) {
+		src.slow = src.lines <= fewLines
+		src.lines, src.lull = 0, r.lane.set.nextLull(r.now)
+	}
+	if src.slow {
+		src.due = src.lull
+	}
 }
+
+// fewLines is how many lines between two lulls are few.
+const fewLines = 2
 
 // waits tells that a source must not be read now: something keeps it from it that is nobody's fault here.
 func (r *Reader) waits(src *source) bool {
