@@ -127,6 +127,7 @@ func (a *agent) run(ctx context.Context) error {
 		moving.Go(func() { l.Run(find, drain, l.intake) })
 	}
 	serving.Go(func() { a.trim(serve.Done()) })
+	serving.Go(func() { a.followLoad(serve) })
 	pushTill, endPush := context.WithCancel(context.Background()) // after the lanes' end: the last figures are the final ones
 	defer endPush()
 	pushing.Go(func() { a.pusher.Run(pushTill, drain) })

@@ -7,6 +7,7 @@
 //	census.go   what check has found
 //	audit*.go   leatd audit: asks, and prints
 //	own.go      leatd's own pod and its log
+//	wakeups.go  how little leatd makes the machine do while there is little to do
 //	handover.go leatd handover
 //	demo.go     leatd demo
 package main
@@ -39,6 +40,7 @@ const (
 )
 
 func main() {
+	relax()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)   // whoever asks a second time has no patience: that ends leatd at once
 	signal.Ignore(syscall.SIGPIPE) // a console sink whose reader has gone is an error like any other

@@ -5,7 +5,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -20,15 +19,12 @@ const (
 	memoryLeast = 32 << 20
 )
 
-// tune sets what the Go runtime may use, where the environment does not.
+// tune sets how much memory the Go runtime may use.
 func (a *agent) tune() {
 	limit, why := memoryLimit(a.cfg, "/")
 	a.log.Info("memory", "limit", humanBytes(limit), "because_of", why)
 	debug.SetMemoryLimit(limit)
 	a.cfg.MemoryLimit = config.Size(limit)
-	if os.Getenv("GOMAXPROCS") == "" && len(a.logSinks()) == 0 {
-		runtime.GOMAXPROCS(1) // nothing but scrapes: a fifth of their cost is to wake up further threads
-	}
 }
 
 // memoryLimit is what leatd's memory is held to, and why. The owner's word goes first: memory_limit, then GOMEMLIMIT.

@@ -19,9 +19,9 @@ const (
 	paceEvery = time.Minute
 	// heapRoom is how far the heap may grow between two collections where it is large. It holds little garbage: a line
 	// allocates nothing, a scrape a megabyte or two.
-	heapRoom = 4 << 20
+	heapRoom = 3 << 20
 	// paceLeast is the least GOGC, in percent.
-	paceLeast = 20
+	paceLeast = 10
 )
 
 // trim gives back what only the start needed, and from then on holds the heap of a node with many files to heapRoom of
