@@ -36,21 +36,38 @@ func firstTime(f *file, readAt func([]byte, int64) (int, error)) (t int64, known
 	if f.raw {
 		return f.mtime, true
 	}
-	var buf [64 << 10]byte // a Docker line has its time at its end
-	n, err := readAt(buf[:], 0)
-	if err != nil || n == 0 {
-		return math.MaxInt64, false
+	var head [1 << 10]byte
+	buf := head[:]
+	n, err := readAt(buf, 0)
+	if err == nil && n > 0 {
+		if t, known = timeAmong(buf[:n]); !known && n == len(buf) { // a Docker line has its time at its end
+			buf = make([]byte, 64<<10)
+			if n, err = readAt(buf, 0); err == nil {
+				t, known = timeAmong(buf[:n])
+			}
+		}
 	}
+	switch {
+	case err != nil || n == 0:
+		return math.MaxInt64, false
+	case known:
+		return t, true
+	}
+	return cmp.Or(f.key.born, f.mtime), bytes.IndexByte(buf[:n], '\n') >= 0
+}
+
+// timeAmong is the time of the first line that has one.
+func timeAmong(lines []byte) (t int64, ok bool) {
 	var c clock
 	var ln line
-	for rest := buf[:n]; len(rest) > 0; {
-		raw, _ := firstLine(rest)
+	for len(lines) > 0 {
+		raw, _ := firstLine(lines)
 		if c.cri(raw, &ln) || c.docker(raw, &ln) {
 			return ln.time, true
 		}
-		rest = rest[min(len(raw)+1, len(rest)):]
+		lines = lines[min(len(raw)+1, len(lines)):]
 	}
-	return cmp.Or(f.key.born, f.mtime), bytes.IndexByte(buf[:n], '\n') >= 0
+	return 0, false
 }
 
 // before places an empty file that has lost its name: what may still come of it is older than what is in the files that
