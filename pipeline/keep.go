@@ -113,6 +113,7 @@ func (k *keeper) look(last bool) error {
 	state := k.spoolState()
 	k.idle = len(moved) == 0 && k.failures == 0 && !forgot && bytes.Equal(state, k.spool)
 	if k.idle {
+		k.Store.text = nil // nothing moves: its room can go to others
 		return nil
 	}
 	begin := time.Now()
