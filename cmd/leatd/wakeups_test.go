@@ -65,7 +65,7 @@ func TestRelaxed(t *testing.T) {
 	d.stop()
 }
 
-// TestFollowsLoad: a leatd that has nothing to do runs on one processor, and one with a backlog on all.
+// TestFollowsLoad: a leatd that has nothing to do comes down from all processors to one. TestNeed has the way back.
 func TestFollowsLoad(t *testing.T) {
 	if runtime.NumCPU() == 1 {
 		t.Skip("one processor")
