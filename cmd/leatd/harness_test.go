@@ -8,12 +8,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/leatd/leat/benchmarks/servers"
 )
 
 // A host is a node for one test: a folder of logs, and one for state.
@@ -87,10 +88,10 @@ func lineTime(second int) time.Time { return started.Add(time.Duration(second) *
 type daemon struct {
 	t       testing.TB
 	cmd     *exec.Cmd
-	log     transcript    // what it writes to its standard error
-	out     transcript    // and to its standard output
-	address string        // of /metrics
-	done    chan struct{} // closed when it has ended
+	log     transcript      // what it writes to its standard error
+	out     transcript      // and to its standard output
+	address string          // of /metrics
+	done    <-chan struct{} // closed when it has ended
 }
 
 var serving = regexp.MustCompile(`msg="serving /metrics" address=(\S+)`)
@@ -125,31 +126,16 @@ const raceOptions = "GORACE=halt_on_error=1 atexit_sleep_ms=0"
 // launch starts a command that is leatd, or becomes it.
 func launch(t testing.TB, cmd *exec.Cmd) *daemon {
 	t.Helper()
-	d := &daemon{t: t, cmd: cmd, done: make(chan struct{})}
+	d := &daemon{t: t, cmd: cmd}
 	cmd.Stderr = &d.log
 	if cmd.Stdout == nil {
 		cmd.Stdout = &d.out
 	}
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if cmd.Env == nil {
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), raceOptions}
 	}
-	began := make(chan error)
-	go func() {
-		// The death signal comes when the thread ends that started the process.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		began <- err
-		if err == nil {
-			_ = cmd.Wait() // ProcessState says how it ended
-			close(d.done)
-		}
-	}()
-	if err := <-began; err != nil {
+	var err error
+	if d.done, _, err = servers.Tie(cmd); err != nil { // ProcessState says how it ended
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
