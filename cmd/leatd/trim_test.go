@@ -9,7 +9,7 @@ import (
 )
 
 func TestPace(t *testing.T) {
-	for live, want := range map[uint64]int{0: 100, 1 << 20: 100, 3 << 20: 100, 6 << 20: 50, 12 << 20: 25, 1 << 30: paceLeast} {
+	for live, want := range map[uint64]int{0: 100, 1 << 20: 100, 3 << 20: 100, 6 << 20: 50, 12 << 20: 25, 1 << 30: 10} {
 		if got := pace(live); got != want {
 			t.Errorf("pace(%d MiB) = %d, want %d", live>>20, got, want)
 		}

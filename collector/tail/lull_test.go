@@ -23,7 +23,7 @@ func TestLull(t *testing.T) {
 		}
 	}
 	lull := p.set.times.lull
-	few := p.log(t, 0, nil)
+	f := p.log(t, 0, nil)
 	p.round()
 	now = began.Add(lull) // the first lull ends, and the file has had nothing
 	p.round()
@@ -31,7 +31,7 @@ func TestLull(t *testing.T) {
 		t.Errorf("the reader of a slow file rests for %s, want %s", d, lull)
 	}
 
-	write(few, 1)
+	write(f, 1)
 	now = began.Add(lull + poll)
 	if p.round(); p.lines != 0 {
 		t.Errorf("a slow file was read between two lulls")
@@ -47,12 +47,12 @@ func TestLull(t *testing.T) {
 		t.Errorf("the reader of a slow file that had a line rests for %s, want %s", d, lull)
 	}
 
-	write(few, fewLines+1) // it becomes busy
+	write(f, fewLines+1) // it becomes busy
 	now = began.Add(3 * lull)
 	p.round()
 	for i := range 3 {
 		p.lines = 0
-		write(few, 1)
+		write(f, 1)
 		now = now.Add(poll)
 		if p.round(); p.lines != 1 {
 			t.Errorf("round %d: %d lines of a busy file, want 1", i, p.lines)
@@ -61,13 +61,14 @@ func TestLull(t *testing.T) {
 			t.Errorf("round %d: the reader of a busy file rests for %s, want %s", i, d, poll)
 		}
 	}
-	if now = now.Add(lull); p.round() != false || p.reader.Rest(poll) != lull {
-		t.Errorf("a file that has had nothing in a lull is not slow again: the reader rests for %s", p.reader.Rest(poll))
+	now = now.Add(lull)
+	p.round()
+	if d := p.reader.Rest(poll); d != lull {
+		t.Errorf("a file that has had nothing in a lull is not slow again: the reader rests for %s, want %s", d, lull)
 	}
-	write(few, 1) // and news of its folder do not wait
+	write(f, 1) // and news of its folder do not wait
 	p.lines = 0
-	f := p.log(t, 0, nil)
-	defer f.Close()
+	p.log(t, 0, nil)
 	now = now.Add(poll)
 	if p.round(); p.lines != 1 {
 		t.Errorf("%d lines of a file that has a successor, want 1 at once", p.lines)
