@@ -7,6 +7,8 @@
 //	census.go   what check has found
 //	audit*.go   leatd audit: asks, and prints
 //	own.go      leatd's own pod and its log
+//	lock.go     one leatd to a folder of state
+//	memory.go   how much memory Go may use; trim.go gives back what the start needed
 //	wakeups.go  how little leatd makes the machine do while there is little to do
 //	handover.go leatd handover
 //	demo.go     leatd demo

@@ -13,8 +13,8 @@ import (
 // goroutine, but for the inbox.
 //
 // Sources that may have data are busy and are read in turn, one read(2) of a block's worth at most each; they are polled
-// once per round, which the shard paces, or once per lull where they get few lines. A source that stays quiet is parked: it leaves the list, and a write to its
-// file brings it back through the inbox.
+// once per round, which the shard paces, or once per lull where they get few lines. A source that stays quiet is parked: it
+// leaves the list, and a write to its file brings it back through the inbox.
 type Reader struct {
 	lane *Lane
 	bell *pipeline.Bell
